@@ -1,0 +1,26 @@
+"""The clock: a callable that gives the time, handed to whoever needs it, so that tests can hand in a fixed one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+#: Gives the present as an aware datetime in UTC.
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """The computer's own clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def fixed_clock(instant: datetime) -> Clock:
+    """A clock that stands still at ``instant``, which must be aware; for tests and for computations as of a moment.
+
+    Raises:
+        ValueError: ``instant`` has no time zone.
+    """
+    if instant.tzinfo is None:
+        raise ValueError("A clock gives aware datetimes: this one has no time zone.")
+    utc = instant.astimezone(UTC)
+    return lambda: utc

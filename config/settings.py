@@ -1,0 +1,321 @@
+"""Every setting of the server, with its type, default, bounds and what it is for.
+
+This is the one table of settings: ``config.load`` reads a TOML file and the environment into it, ``config.sample``
+writes the commented sample file and the reference in ``docs/configure.md`` out of it. What is not here does not exist.
+Sections are frozen: what the server runs with is decided once, at start.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting may be, in words: shown in the sample and when a value is refused."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """Marks a setting that names a file: a relative name counts from the folder of the config file."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """Marks a setting that is a database URL: a relative SQLite file counts from the folder of the config file."""
+
+
+def _matching(pattern: str) -> AfterValidator:
+    """The whole text has to match, or it is refused (with the setting's ``Allowed`` text as the message)."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError("does not match")
+        return value
+
+    return AfterValidator(check)
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    if isinstance(value, (IPv4Network, IPv6Network)):
+        return value
+    return ip_network(str(value), strict=False)
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+#: The absolute name of a file, or none.
+File = Annotated[Path | None, BeforeValidator(_empty_is_none), FileName(), Allowed("the name of a PEM file")]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Size = Annotated[ByteSize, Field(ge=1), Allowed('a number of bytes, or a text such as "512 KiB" or "10 MiB"')]
+#: RFC 5545 section 3.3.5, form 2.
+UtcText = Annotated[str, _matching(r"\d{8}T\d{6}Z"), Allowed('a UTC date-time such as "20260131T120000Z"')]
+#: What Apple's calendar-color takes: sRGB and alpha.
+Colour = Annotated[
+    str, _matching(r"#[0-9A-Fa-f]{6}([0-9A-Fa-f]{2})?"), Allowed('a colour such as "#3A87AD" or "#3A87ADFF"')
+]
+
+_AUTH_MODULES = (
+    "database", "htpasswd", "ldap", "imap", "pam", "dovecot", "oauth2", "remote_user", "http_remote_user",
+    "http_x_remote_user",
+)  # fmt: skip
+
+
+def _auth_type(value: str) -> str:
+    if value in _AUTH_MODULES or re.fullmatch(r"\w+(\.\w+)+", value):
+        return value
+    raise ValueError("is no authentication that is known here")
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class Server(Section):
+    """Where the server listens, and what it is told by a proxy in front of it."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. 127.0.0.1 is this machine only; 0.0.0.0 or :: is every network that it is on: give
+    tls_certificate and tls_key then, or put a proxy with TLS in front."""
+    port: int = Field(default=5232, ge=1, le=65535)
+    """The TCP port to listen on."""
+    prefix: Annotated[
+        str, _matching(r"(/[A-Za-z0-9._~-]+)*"), Allowed('"" or a path such as "/caldav", without a slash at the end')
+    ] = ""
+    """The path below which everything is served, where the server shares a host name with something else. A proxy
+    passes the path on as it is (it does not cut the prefix off)."""
+    base_url: Annotated[
+        str,
+        _matching(r"|https?://[^/\s?#]+"),
+        Allowed('"" or scheme and host such as "https://calendar.example.org", without a path'),
+    ] = ""
+    """How people reach the server from outside. Used where a whole URL has to be told, for example by the command line;
+    in answers, hrefs are paths and need no host."""
+    trusted_proxies: Annotated[
+        tuple[Network, ...], Allowed('a list of addresses or networks such as ["127.0.0.1", "10.0.0.0/8"]')
+    ] = ()
+    """The proxies whose X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id and, with the
+    reverse-proxy authentication, X-Remote-User are believed. From anybody else these headers are ignored."""
+    tls_certificate: File = None
+    """Certificate (with its chain) for TLS in the server itself. Needs tls_key."""
+    tls_key: File = None
+    """Private key of tls_certificate, in PKCS#8 ("BEGIN PRIVATE KEY")."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that serve. One per core is the most that helps."""
+    threads: int = Field(default=8, ge=1, le=512)
+    """Requests that one worker handles at the same time; also the number of database connections of a worker."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: give both or neither")
+        return self
+
+
+class Storage(Section):
+    """Where calendars are kept."""
+
+    type: Annotated[
+        str, _matching(r"sql|\w+(\.\w+)*:\w+"), Allowed('"sql", or "package.module:function" of a storage plugin')
+    ] = "sql"
+    """The store. "sql" comes with the server; for another one see docs/storage-plugin.md."""
+    url: Annotated[
+        str,
+        DatabaseUrl(),
+        _matching(r"(sqlite|postgresql|mysql|mariadb)(\+\w+)?://.*"),
+        Allowed(
+            '"sqlite:///FILE", "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE" or "mysql+pymysql://USER:PASSWORD@HOST/DATABASE"'
+        ),
+    ] = "sqlite:///caldavd.db"
+    """The database. A relative file name counts from the folder of this file. PostgreSQL needs the extra "postgresql",
+    MariaDB and MySQL the extra "mysql". To keep the password out of this file, set CALDAVD_STORAGE__URL."""
+    wait_seconds: int = Field(default=10, ge=1, le=300)
+    """How long to wait for a lock or for a free connection before the client is told to come again (503)."""
+    attempts: int = Field(default=8, ge=1, le=100)
+    """How often a transaction that lost a race or a deadlock is run before the client is told to come again (503)."""
+    removed_days: int = Field(default=180, ge=1, le=3650)
+    """How long it is remembered that something was deleted. A client that did not sync for longer starts afresh."""
+    options: Annotated[
+        dict[str, str | int | bool], Allowed("a table of names and values, as the plugin documents them")
+    ] = {}
+    """Settings of a storage plugin."""
+
+
+class Auth(Section):
+    """Who may log in, and what stands against guessing."""
+
+    type: Annotated[
+        str,
+        AfterValidator(_auth_type),
+        Allowed(", ".join(f'"{name}"' for name in _AUTH_MODULES) + ', or "package.module"'),
+    ] = "database"
+    """Where passwords are checked. "database": with the hashes that `caldavd user` keeps. The others are Radicale's own
+    authentication modules, set up as in Radicale; app passwords work beside all of them."""
+    options: Annotated[dict[str, str | int | bool], Allowed("a table of Radicale's [auth] settings")] = {}
+    """The settings of the Radicale module, with the names that they have in Radicale's [auth] section, for example
+    htpasswd_filename or ldap_uri."""
+    create: bool = True
+    """Whether somebody whom an outside authentication accepts, and who is not known here, gets an account at once."""
+    realm: Annotated[str, _matching(r'[^"\\\x00-\x1f\x7f]{1,200}'), Allowed("a short text without quotes")] = (
+        "Calendars"
+    )
+    """The realm in every 401. Clients keep stored passwords by it: leave it as it is once people are connected."""
+    argon2_memory: Annotated[
+        ByteSize, Field(ge=8 * 1024, le=4 * 1024**3), Allowed('a size from "8 KiB" to "4 GiB"')
+    ] = ByteSize(19 * 1024 * 1024)
+    """Memory for one argon2id hash. The three argon2 defaults are a recommendation of OWASP."""
+    argon2_time: int = Field(default=2, ge=1, le=100)
+    """Passes over that memory for one hash."""
+    argon2_parallelism: int = Field(default=1, ge=1, le=64)
+    """Lanes of one hash."""
+    cache_seconds: int = Field(default=120, ge=0, le=3600)
+    """How long a worker remembers that a password was right, so that not every request costs a hash. A changed or
+    revoked password of the database stops at once all the same; one of an outside authentication after this time.
+    0: not at all."""
+    failures_per_user: int = Field(default=20, ge=1, le=100000)
+    """Failed logins of one user within failure_seconds after which further ones are refused (429)."""
+    failures_per_address: int = Field(default=100, ge=1, le=100000)
+    """Failed logins from one network address within failure_seconds after which further ones are refused (429)."""
+    failure_seconds: int = Field(default=300, ge=1, le=86400)
+    """The length of time in which failed logins are counted."""
+
+
+class Limits(Section):
+    """What one request or one object may cost. Those with a property in RFC 4791 are advertised to clients."""
+
+    max_body_size: Size = ByteSize(20 * 1024 * 1024)
+    """The largest request body of any kind. What is larger gets 413 before it is read."""
+    max_resource_size: Size = ByteSize(10 * 1024 * 1024)
+    """The largest calendar object or file (max-resource-size, RFC 4791 section 5.2.5)."""
+    min_date_time: UtcText = "00010101T000000Z"
+    """The earliest date that an object may hold (min-date-time, RFC 4791 section 5.2.6)."""
+    max_date_time: UtcText = "99991231T235959Z"
+    """The latest date that an object may hold (max-date-time, RFC 4791 section 5.2.7)."""
+    max_instances: int = Field(default=20000, ge=1, le=1000000)
+    """The most instances that a recurring object with an end may have (max-instances, RFC 4791 section 5.2.8).
+    One without an end is taken, and answered for where it is asked for."""
+    max_attendees_per_instance: int = Field(default=1000, ge=1, le=100000)
+    """The most attendees of one instance (max-attendees-per-instance, RFC 4791 section 5.2.9)."""
+    max_filter_depth: int = Field(default=8, ge=3, le=100)
+    """How deep the filters of a calendar-query may be nested."""
+    max_multiget_hrefs: int = Field(default=5000, ge=1, le=50000)
+    """The most hrefs in one calendar-multiget."""
+    max_search_results: int = Field(default=200, ge=1, le=10000)
+    """The most principals that one search tells."""
+    max_lock_seconds: int = Field(default=86400, ge=60, le=2592000)
+    """The longest time-out of a WebDAV lock; a client that asks for longer gets this."""
+    quota: Annotated[ByteSize, Field(ge=0), Allowed('0 for none, or a size such as "500 MiB"')] = ByteSize(0)
+    """What one home may hold in sum, where `caldavd user` has set nothing else for it (RFC 4331). 0: no limit."""
+
+
+class Provisioning(Section):
+    """What a new user gets."""
+
+    calendar_name: str = Field(default="Calendar", min_length=1, max_length=200)
+    """Display name of a new user's calendar (calendar/)."""
+    calendar_color: Colour = "#3A87ADFF"
+    """Colour of that calendar."""
+    tasks_name: str = Field(default="Tasks", min_length=1, max_length=200)
+    """Display name of a new user's task list (tasks/)."""
+    tasks_color: Colour = "#F89406FF"
+    """Colour of that task list."""
+    mail_domain: Annotated[
+        str, _matching(r"|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"), Allowed('"" or a domain such as "example.org"')
+    ] = ""
+    """A new user without an address of its own, and whose name is none, gets NAME@mail_domain. "": no address."""
+
+
+class Scheduling(Section):
+    """Invitations and answers between people here (RFC 6638)."""
+
+    enabled: bool = False
+    """Whether the server delivers invitations and answers, and people get an inbox and an outbox. It is not finished
+    yet: leave it off where people rely on it. Switch it on before the first user is made."""
+
+
+class Mail(Section):
+    """Mail to the people in meetings who have no account here (docs/mail.md). There is none without smtp_host."""
+
+    smtp_host: Annotated[
+        str, _matching(r"|[A-Za-z0-9._:-]+"), Allowed('"" for no mail, or the name or address of a mail server')
+    ] = ""
+    """The mail server that takes our mail. Needs address."""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    """Its TCP port: usually 587 with starttls, 465 with tls, 25 with none."""
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    """How the connection is kept private. "none" is for a server on this machine."""
+    ca_file: File = None
+    """Certificates that are believed instead of the system's, for a mail server with one of its own making."""
+    username: str = Field(default="", max_length=200)
+    """The name to log in with. "": without a login."""
+    password: str = Field(default="", max_length=200)
+    """The password. To keep it out of this file, set CALDAVD_MAIL__PASSWORD."""
+    address: Annotated[
+        str,
+        _matching(r"|[^\s@,;:<>()\[\]\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"),
+        Allowed('a mail address such as "calendar@example.org"'),
+    ] = ""
+    """The address that mails come from, and that mails which cannot be delivered go back to. The name beside it is that
+    of the person who invites, and so is the address for answers."""
+    language: Annotated[
+        str, _matching(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*"), Allowed('a language tag such as "en" or "de-CH"')
+    ] = "en"
+    """The language of mails where neither the recipient's nor the sender's is known."""
+    timeout_seconds: int = Field(default=30, ge=1, le=60)
+    """How long the mail server may take for each answer."""
+    retry_hours: int = Field(default=72, ge=1, le=720)
+    """How long a mail is tried again that the mail server does not take, or while there is no mail server."""
+    worker: bool = True
+    """Whether `caldavd serve` sends the mail itself. If not, run `caldavd worker` beside it. Several do no harm."""
+
+    @model_validator(mode="after")
+    def _from_somebody(self) -> Self:
+        if self.smtp_host and not self.address:
+            raise ValueError('smtp_host needs address, from which the mail comes: "calendar@example.org"')
+        if self.username and self.security == "none" and self.smtp_host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError('a password is not sent in the clear over a network: set security to "starttls" or "tls"')
+        return self
+
+
+class Logging(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are written."""
+    format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line for programs."""
+    access: bool = True
+    """Whether every request is logged with method, path, status, duration and user."""
+
+
+class Settings(BaseModel):
+    """All sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    provisioning: Provisioning = Provisioning()
+    scheduling: Scheduling = Scheduling()
+    mail: Mail = Mail()
+    logging: Logging = Logging()
+
+    @property
+    def secret_url(self) -> str:
+        """``storage.url`` for showing to people: with the password, if there is one, made unreadable."""
+        return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.storage.url)
