@@ -1,0 +1,418 @@
+"""Objects: named bytes in collections, with the index columns that the floor above derives from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Members, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import Select, and_, bindparam, delete, false, func, insert, literal, or_, select, update
+
+from storage.errors import NameTaken, NotFound, UidTaken
+from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow
+from storage.sql.batching import batches
+from storage.sql.names import checked_name, checked_text, findable, joined, storable
+from storage.sql.schema import collections, objects, removals
+from storage.sql.types import key_hash
+
+if TYPE_CHECKING:
+    from storage.sql.transaction import SqlTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """A row as it was just written: the columns of ``OBJECT_COLUMNS``."""
+
+    id: int
+    home_id: int
+    collection_id: int
+    name: str
+    uid: str
+    component: str
+    content_type: str
+    etag: str
+    schedule_tag: str
+    number: int
+    size: int
+    created: int
+    modified: int
+    starts_at: int | None
+    ends_at: int | None
+    recurs: bool
+    transparent: bool
+    organizer: str
+    digest_version: int
+
+
+_WRITTEN = tuple(StoredObject.__slots__[1:])
+
+#: What stands in the way of a new member: an object or collection of its name, an object with its UID. Beside it,
+#: whether a removal of such an object is to be forgotten.
+_IN_THE_WAY = (
+    select(literal("name"), objects.c.name)
+    .where(objects.c.collection_id == bindparam("collection"), objects.c.name == bindparam("name"))
+    .union_all(
+        select(literal("uid"), objects.c.name).where(
+            objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
+        ),
+        select(literal("name"), collections.c.path).where(
+            collections.c.home_id == bindparam("home"), collections.c.path == bindparam("path")
+        ),
+        select(literal("removal"), removals.c.name).where(
+            removals.c.collection_id == bindparam("collection"),
+            removals.c.name == bindparam("name"),
+            removals.c.was_collection.is_(false()),
+        ),
+    )
+)
+_UID_HOLDER = select(objects.c.name).where(
+    objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
+)
+_INSERT = insert(objects)
+# Which columns these set follows from the parameters that they are run with.
+_UPDATE = update(objects).where(objects.c.id == bindparam("object"))
+_UID = frozenset({"uid", "uid_hash"})
+_PLACE = _UID | {"home_id", "collection_id", "name", "created"}
+_DIGEST_COLUMNS = ("component", "starts_at", "ends_at", "recurs", "transparent", "organizer", "spans", "digest_version")
+_REMOVE = delete(objects).where(objects.c.id == bindparam("object"))
+_ADD_REMOVAL = insert(removals)
+_FORGET_REMOVAL = delete(removals).where(
+    removals.c.collection_id == bindparam("collection"),
+    removals.c.name == bindparam("name"),
+    removals.c.was_collection.is_(false()),
+)
+#: Collections in one statement of ``scan``, which names each of them up to four times.
+_SCANNED = 200
+_COUNT = select(func.count()).select_from(objects).where(objects.c.collection_id == bindparam("collection"))
+_TAKEN_NAMES = select(objects.c.name).where(
+    objects.c.collection_id == bindparam("collection"), objects.c.name.in_(bindparam("names", expanding=True))
+)
+_TAKEN_PATHS = select(collections.c.path).where(
+    collections.c.home_id == bindparam("home"), collections.c.path.in_(bindparam("paths", expanding=True))
+)
+_TAKEN_UIDS = select(objects.c.uid, objects.c.name).where(
+    objects.c.collection_id == bindparam("collection"), objects.c.uid_hash.in_(bindparam("hashes", expanding=True))
+)
+_FORGET_REMOVALS = delete(removals).where(
+    removals.c.collection_id == bindparam("collection"),
+    removals.c.name.in_(bindparam("names", expanding=True)),
+    removals.c.was_collection.is_(false()),
+)
+
+
+@lru_cache(maxsize=256)
+def columns_of(columns: frozenset[str], always: frozenset[str] = KEY_COLUMNS) -> tuple[Any, ...]:
+    """The columns to select, in a fixed order so that equal questions are equal statements."""
+    return tuple(objects.c[name] for name in sorted(columns | always))
+
+
+@lru_cache(maxsize=256)
+def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
+    statement = select(*columns_of(columns))
+    if by == "name":
+        return statement.where(objects.c.collection_id == bindparam("collection"), objects.c.name == bindparam("name"))
+    if by == "names":
+        return statement.where(
+            objects.c.collection_id == bindparam("collection"),
+            objects.c.name.in_(bindparam("names", expanding=True)),
+        )
+    if by == "uid":
+        return statement.where(
+            objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
+        )
+    of_home = select(collections.c.id).where(collections.c.home_id == bindparam("home"))
+    return statement.where(objects.c.collection_id.in_(of_home), objects.c.uid_hash == bindparam("uid_hash"))
+
+
+@lru_cache(maxsize=256)
+def _paging(columns: frozenset[str], filters: frozenset[str]) -> Select[Any]:
+    statement = (
+        select(*columns_of(columns, frozenset({"id"})))
+        .where(objects.c.collection_id == bindparam("collection"), objects.c.id > bindparam("after"))
+        .order_by(objects.c.id)
+        .limit(bindparam("limit"))
+    )
+    if "components" in filters:
+        statement = statement.where(objects.c.component.in_(bindparam("components", expanding=True)))
+    if "start" in filters:
+        statement = statement.where(or_(objects.c.ends_at.is_(None), objects.c.ends_at >= bindparam("start")))
+    if "end" in filters:
+        statement = statement.where(or_(objects.c.starts_at.is_(None), objects.c.starts_at <= bindparam("end")))
+    return statement
+
+
+@lru_cache(maxsize=64)
+def _scanning(columns: frozenset[str], components: int) -> Select[Any]:
+    wanted = [
+        and_(
+            objects.c.component == bindparam(f"component_{at}"),
+            # Not called after the other list: that one's elements are numbered behind its name.
+            objects.c.collection_id.in_(bindparam(f"having_{at}", expanding=True)),
+        )
+        for at in range(components)
+    ]
+    return select(*columns_of(columns, frozenset({"collection_id"}))).where(
+        # Once more for all of them, which is what an index is found for.
+        objects.c.collection_id.in_(bindparam("collections", expanding=True)),
+        or_(*wanted),
+        or_(objects.c.ends_at.is_(None), objects.c.ends_at >= bindparam("start")),
+        or_(objects.c.starts_at.is_(None), objects.c.starts_at <= bindparam("end")),
+    )
+
+
+class SqlObjects:
+    """See :class:`storage.store.Objects`."""
+
+    def __init__(self, transaction: SqlTransaction) -> None:
+        self._tx = transaction
+
+    def get(self, collection_id: int, name: str, *, columns: frozenset[str]) -> ObjectRow | None:
+        """See :class:`storage.store.Objects`."""
+        if not findable(name):
+            return None
+        row = self._tx.execute(_reading("name", columns), {"collection": collection_id, "name": name}).first()
+        return cast("ObjectRow | None", row)
+
+    def by_names(self, collection_id: int, names: Members[str], *, columns: frozenset[str]) -> Mapping[str, ObjectRow]:
+        """See :class:`storage.store.Objects`."""
+        statement = _reading("names", columns)
+        found: dict[str, ObjectRow] = {}
+        for batch in batches(dict.fromkeys(filter(findable, names))):
+            for row in self._tx.execute(statement, {"collection": collection_id, "names": batch}):
+                found[row.name] = cast("ObjectRow", row)
+        return found
+
+    def by_uid(self, collection_id: int, uid: str, *, columns: frozenset[str]) -> ObjectRow | None:
+        """See :class:`storage.store.Objects`."""
+        if not storable(uid):
+            return None
+        where = {"collection": collection_id, "uid_hash": _uid_hash(uid)}
+        return cast("ObjectRow | None", self._tx.execute(_reading("uid", columns), where).first())
+
+    def by_uid_in_home(self, home_id: int, uid: str, *, columns: frozenset[str]) -> Sequence[ObjectRow]:
+        """See :class:`storage.store.Objects`."""
+        if not storable(uid):
+            return []
+        where = {"home": home_id, "uid_hash": _uid_hash(uid)}
+        return cast("Sequence[ObjectRow]", self._tx.execute(_reading("home", columns), where).all())
+
+    def page(
+        self,
+        collection_id: int,
+        *,
+        columns: frozenset[str],
+        after: int = 0,
+        limit: int,
+        components: Members[str] = (),
+        start: int | None = None,
+        end: int | None = None,
+    ) -> Sequence[ObjectRow]:
+        """See :class:`storage.store.Objects`."""
+        asked = {"components": tuple(components) or None, "start": start, "end": end}
+        filters = {name: value for name, value in asked.items() if value is not None}
+        where = {"collection": collection_id, "after": after, "limit": limit, **filters}
+        rows = self._tx.execute(_paging(columns, frozenset(filters)), where).all()
+        return cast("Sequence[ObjectRow]", rows)
+
+    def scan(
+        self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
+    ) -> Sequence[ObjectRow]:
+        """See :class:`storage.store.Objects`."""
+        found: list[ObjectRow] = []
+        for batch in batches(dict.fromkeys(id_ for ids in wanted.values() for id_ in ids), _SCANNED):
+            within = set(batch)
+            parts = {name: within.intersection(ids) for name, ids in wanted.items()}
+            parts = {name: ids for name, ids in parts.items() if ids}
+            where: dict[str, Any] = {"collections": batch, "start": start, "end": end}
+            for at, (name, ids) in enumerate(parts.items()):
+                where |= {f"component_{at}": name, f"having_{at}": sorted(ids)}
+            rows = self._tx.execute(_scanning(columns, len(parts)), where).all()
+            found += cast("Sequence[ObjectRow]", rows)
+        return found
+
+    def count(self, collection_id: int) -> int:
+        """See :class:`storage.store.Objects`."""
+        return self._tx.execute(_COUNT, {"collection": collection_id}).scalar_one()
+
+    def put(self, collection: Collection, name: str, new: NewObject, *, replaces: ObjectRow | None) -> ObjectRow:
+        """See :class:`storage.store.Objects`."""
+        self._tx.own(collection.home_id)
+        checked_name(name)
+        values = _values(new)
+        if replaces is None:
+            self._make_room(collection, name, uid=new.uid, uid_hash=values["uid_hash"])
+        elif replaces.uid != new.uid:
+            self._check_uid(collection, new.uid, values["uid_hash"])
+        self._tx.occupy(collection.home_id, more=values["size"] - (replaces.size if replaces else 0))
+        now = self._tx.now
+        values |= {
+            "home_id": collection.home_id,
+            "collection_id": collection.id,
+            "name": name,
+            "number": self._tx.draw(collection),
+            "created": replaces.created if replaces else now,
+            "modified": now,
+        }
+        if replaces is None:
+            key = self._tx.execute(_INSERT, values).inserted_primary_key
+            object_id = key[0] if key else 0
+        else:
+            object_id = replaces.id
+            # What is as it was is not set again: SQLite writes every index of which a column is set.
+            same = _PLACE if replaces.uid == new.uid else _PLACE - _UID
+            changes = {column: value for column, value in values.items() if column not in same}
+            if self._tx.execute(_UPDATE, {**changes, "object": object_id}).rowcount == 0:
+                raise NotFound(f"The object {name!r} has gone.")
+        return cast("ObjectRow", StoredObject(object_id, *[values[column] for column in _WRITTEN]))
+
+    def _make_room(self, collection: Collection, name: str, *, uid: str, uid_hash: bytes | None) -> None:
+        where = {
+            "collection": collection.id,
+            "name": name,
+            "uid_hash": uid_hash,
+            "home": collection.home_id,
+            "path": joined((*collection.path, name)),
+        }
+        for obstacle, holder in self._tx.execute(_IN_THE_WAY, where).all():
+            if obstacle == "name":
+                raise NameTaken(name)
+            if obstacle == "uid":
+                raise UidTaken(uid=uid, name=holder)
+            self._tx.execute(_FORGET_REMOVAL, {"collection": collection.id, "name": name})
+
+    def _check_uid(self, collection: Collection, uid: str, uid_hash: bytes | None) -> None:
+        holder = self._tx.execute(_UID_HOLDER, {"collection": collection.id, "uid_hash": uid_hash}).scalar()
+        if holder is not None:
+            raise UidTaken(uid=uid, name=holder)
+
+    def put_many(self, collection: Collection, new: Sequence[tuple[str, NewObject]]) -> None:
+        """See :class:`storage.store.Objects`."""
+        self._tx.own(collection.home_id)
+        rows = [{**_values(content), "name": checked_name(name)} for name, content in new]
+        _check_among_themselves(rows)
+        self._check_many(collection, rows)
+        self._tx.occupy(collection.home_id, more=sum(row["size"] for row in rows))
+        now = self._tx.now
+        for row in rows:
+            row |= {
+                "home_id": collection.home_id,
+                "collection_id": collection.id,
+                "number": self._tx.draw(collection),
+                "created": now,
+                "modified": now,
+            }
+        for batch in batches(rows):
+            names = [row["name"] for row in batch]
+            self._tx.execute(_FORGET_REMOVALS, {"collection": collection.id, "names": names})
+            self._tx.execute(_INSERT, batch)
+
+    def _check_many(self, collection: Collection, rows: Sequence[dict[str, Any]]) -> None:
+        for batch in batches(rows):
+            names = [row["name"] for row in batch]
+            paths = {joined((*collection.path, name)): name for name in names}
+            for taken in self._tx.execute(_TAKEN_NAMES, {"collection": collection.id, "names": names}).scalars():
+                raise NameTaken(taken)
+            for taken in self._tx.execute(_TAKEN_PATHS, {"home": collection.home_id, "paths": list(paths)}).scalars():
+                raise NameTaken(paths[taken])
+            hashes = [row["uid_hash"] for row in batch if row["uid_hash"] is not None]
+            for uid, name in self._tx.execute(_TAKEN_UIDS, {"collection": collection.id, "hashes": hashes}):
+                raise UidTaken(uid=uid, name=name)
+
+    def redigest(self, object_id: int, new: NewObject) -> None:
+        """See :class:`storage.store.Objects`."""
+        self._tx.own_some()
+        values = {name: getattr(new, name) for name in _DIGEST_COLUMNS}
+        self._tx.execute(_UPDATE, {**values, "object": object_id})
+
+    def touch(self, collection: Collection, row: ObjectRow) -> None:
+        """See :class:`storage.store.Objects`."""
+        self._tx.execute(_UPDATE, {"object": row.id, "number": self._tx.draw(collection)})
+
+    def remove(self, collection: Collection, row: ObjectRow) -> None:
+        """See :class:`storage.store.Objects`."""
+        self._tx.own(collection.home_id)
+        if self._tx.execute(_REMOVE, {"object": row.id}).rowcount == 0:
+            raise NotFound(f"The object {row.name!r} has gone.")
+        self._tx.occupy(collection.home_id, more=-row.size)
+        self._leave_removal(collection, row.name)
+
+    def _leave_removal(self, collection: Collection, name: str) -> None:
+        self._tx.execute(
+            _ADD_REMOVAL,
+            {
+                "collection_id": collection.id,
+                "name": name,
+                "number": self._tx.draw(collection),
+                "removed": self._tx.now,
+                "was_collection": False,
+            },
+        )
+
+    def move(self, source: Collection, row: ObjectRow, target: Collection, name: str) -> ObjectRow:
+        """See :class:`storage.store.Objects`."""
+        self._tx.own(source.home_id)
+        self._tx.own(target.home_id)
+        checked_name(name)
+        # Within its own collection the object does not stand in its own way.
+        uid_hash = None if source.id == target.id else _uid_hash(row.uid)
+        self._make_room(target, name, uid=row.uid, uid_hash=uid_hash)
+        if source.home_id != target.home_id:
+            self._tx.occupy(target.home_id, more=row.size)
+            self._tx.occupy(source.home_id, more=-row.size)
+        # First the removal, so that no prefix of the changes has the object twice.
+        self._leave_removal(source, row.name)
+        where = {
+            "object": row.id,
+            "home_id": target.home_id,
+            "collection_id": target.id,
+            "name": name,
+            "number": self._tx.draw(target),
+            "modified": self._tx.now,
+        }
+        if self._tx.execute(_UPDATE, where).rowcount == 0:
+            raise NotFound(f"The object {row.name!r} has gone.")
+        moved = self.get(target.id, name, columns=OBJECT_COLUMNS)
+        if moved is None:
+            raise NotFound(f"The object {name!r} has gone.")
+        return moved
+
+
+def _uid_hash(uid: str) -> bytes | None:
+    return key_hash(uid) if uid else None
+
+
+def _values(new: NewObject) -> dict[str, Any]:
+    """The columns that follow from the content alone."""
+    uid = checked_text(new.uid, "UID")
+    return {
+        "uid": uid,
+        "uid_hash": _uid_hash(uid),
+        "component": new.component,
+        "content_type": checked_text(new.content_type, "content type", length=255),
+        "etag": blake2b(new.body, digest_size=16).hexdigest(),
+        "schedule_tag": new.schedule_tag,
+        "size": len(new.body),
+        "starts_at": new.starts_at,
+        "ends_at": new.ends_at,
+        "recurs": new.recurs,
+        "transparent": new.transparent,
+        "organizer": checked_text(new.organizer, "organizer"),
+        "digest_version": new.digest_version,
+        "spans": new.spans,
+        "body": new.body,
+    }
+
+
+def _check_among_themselves(rows: Sequence[dict[str, Any]]) -> None:
+    names: set[str] = set()
+    uids: dict[bytes, str] = {}
+    for row in rows:
+        if row["name"] in names:
+            raise NameTaken(row["name"])
+        names.add(row["name"])
+        if row["uid_hash"] is not None:
+            if row["uid_hash"] in uids:
+                raise UidTaken(uid=row["uid"], name=uids[row["uid_hash"]])
+            uids[row["uid_hash"]] = row["name"]
