@@ -1,0 +1,337 @@
+"""What an attendee's own change means for the organizer: a REPLY, or nothing.
+
+Owns RFC 6638 3.2.2 (attendee scheduling object resources), 8.1 (Schedule-Reply) and 7.2 for ORGANIZER, RFC 5546 3.2.3
+and 3.4.3 (REPLY), 3.2.2.3 and 3.4.2.3 (delegation), and the attendee's side of caldav-privatecomments. What may be
+changed is in ``allowance``.
+
+Decisions where the RFCs leave a choice:
+
+- An attendee who stores an invitation with an answer in it (out of a mail) replies with it; without one nothing goes.
+- An answer to the series goes with all answers to instances that differ from it: the organizer may not have them.
+- Removing a meeting declines it, with every instance that has an answer of its own; not where it is cancelled anyway.
+- To-do clients know nothing of PARTSTAT: who completes a to-do, or begins it, is COMPLETED or IN-PROCESS.
+- A delegate that is named in DELEGATED-TO only gets an ATTENDEE line (RFC 5546 3.2.2.3: "MUST").
+- SCHEDULE-AGENT=CLIENT or NONE on ORGANIZER: nothing is sent, and everything is allowed (3.2.2.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from scheduling.addresses import normal
+from scheduling.allowance import refusal
+from scheduling.amending import Amendments
+from scheduling.comparing import line_key
+from scheduling.copying import derived, moment_line, named, raw, with_params
+from scheduling.ical.lines import ContentLine, escape, insert_properties, line_text
+from scheduling.message import SUCCESS, Message, envelope, organizer_lines, party_line, shown, stamped
+from scheduling.outcome import PARAM_IGNORED, Outgoing
+from scheduling.ownership import COMPLETION, PRIVATE_COMMENT
+from scheduling.revision import sequence_of
+from scheduling.rewriting import answer
+from scheduling.snapshot import read
+from scheduling.unseen import says_as_series
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+    from datetime import datetime
+
+    from scheduling.outcome import Actor
+    from scheduling.snapshot import Part, Party, Rid, Snapshot
+
+#: What a REPLY tells of the instance besides the answer (RFC 6638 B.4, B.7 have these).
+_TOLD: Final = frozenset({"DTSTART", "DTEND", "DUE", "DURATION", "SUMMARY", "RECURRENCE-ID"})
+_DECLINED: Final = "DECLINED"
+_UNSET: Final = "NEEDS-ACTION"
+
+
+def changes(before: Snapshot | None, after: Snapshot | None, actor: Actor, *, now: datetime, reply: bool) -> Outgoing:
+    """What follows when the attendee ``actor`` creates, modifies or removes (3.2.2.2, 3.2.2.3, 3.2.2.4).
+
+    ``reply`` is the Schedule-Reply header, which counts for removing only (8.1).
+    """
+    known = before if before is not None and _is_sent(before) else None
+    if after is None:
+        if known is None or not reply:
+            return Outgoing("attendee", significant=True, reason="The attendee removed the meeting without a reply.")
+        messages = tuple(_Replies(known, None, actor, now).messages())
+        return Outgoing("attendee", messages, significant=True, reason="The attendee removed the meeting.")
+    if not _is_sent(after):
+        reason = "The client sends the messages itself (RFC 6638 7.1)."
+        return Outgoing("attendee", significant=True, text=after.source, reason=reason)
+    if known is not None:
+        refused = refusal(known, after, actor.addresses)
+        if refused is not None:
+            return Outgoing("attendee", refused=refused)
+    forced = _forced(after)
+    text = _rewritten(known, after, actor)
+    if text is not after.source:
+        again = read(text)
+        assert again is not None
+        after = again
+    messages = tuple(_Replies(known, after, actor, now, forced=forced).messages())
+    return Outgoing("attendee", messages, significant=True, text=text, reason="The attendee changed their copy.")
+
+
+def _is_sent(snapshot: Snapshot) -> bool:
+    return snapshot.organizer is not None and snapshot.organizer.agent == "SERVER"
+
+
+def _forced(snapshot: Snapshot) -> bool:
+    return any(part.organizer is not None and part.organizer.forced == "REPLY" for part in snapshot.parts.values())
+
+
+# --- the attendee's own text -----------------------------------------------------------------------------------------
+
+
+def _rewritten(before: Snapshot | None, after: Snapshot, actor: Actor) -> bytes:
+    """``after`` with what is not the attendee's as it was, and their answer where it follows from something else."""
+    if before is not None:
+        after = _with_answers_of_others(before, after, actor)
+    work = Amendments(after.source)
+    for rid, part in after.parts.items():
+        if part.organizer is not None and part.organizer.forced:
+            work.param(part.organizer.line, "SCHEDULE-FORCE-SEND", None)  # RFC 6638 7.2: "MUST NOT preserve"
+            if part.organizer.forced not in ("REQUEST", "REPLY"):
+                work.param(part.organizer.line, "SCHEDULE-STATUS", PARAM_IGNORED)
+        base = None if before is None else before.describing(rid)
+        if before is not None and base is not None:
+            _put_back(work, before, base, part, actor)
+        for address in actor.addresses & part.by_address.keys():
+            _answer_by_completion(work, before, after, part, address)
+            _name_delegates(work, part, address)
+    return work.made()
+
+
+def _with_answers_of_others(before: Snapshot, after: Snapshot, actor: Actor) -> Snapshot:
+    """``after`` with the overrides that it lacks and that only tell what others have answered."""
+    missing = [
+        rid
+        for rid in before.overrides
+        if rid not in after.parts
+        and rid not in after.exdates
+        and all(answer(before, rid, one) == answer(before, None, one) for one in actor.addresses)
+        and after.has_instance(rid)
+        and says_as_series(before, rid)
+    ]
+    return (after.with_override(*missing) or after) if missing else after
+
+
+def _put_back(work: Amendments, before: Snapshot, base: Part, part: Part, actor: Actor) -> None:
+    """SEQUENCE and the other attendees as they were: only the organizer changes them."""
+    line = part.component.first("SEQUENCE")
+    if part.sequence != base.sequence:
+        if line is not None:
+            work.value(line, str(base.sequence))
+        else:
+            work.put(part.component.body, [f"SEQUENCE:{base.sequence}"])
+    end = insert_properties(part.component).start
+    for address, party in base.by_address.items():
+        if address in actor.addresses:
+            continue
+        now = part.by_address.get(address)
+        if now is None:
+            work.put(end, [raw(before.source, party.line)])
+        elif line_key(party.line) != line_key(now.line):
+            work.remove(now.line)
+            work.put(now.line.start, [raw(before.source, party.line)])
+
+
+def _answer_by_completion(work: Amendments, before: Snapshot | None, after: Snapshot, part: Part, address: str) -> None:
+    if after.kind != "VTODO":
+        return
+    party = part.by_address[address]
+    base = None if before is None else before.describing(part.rid)
+    known = None if before is None else answer(before, part.rid, address)
+    if (known is not None and known != party.partstat) or (base is not None and _done(base) == _done(part)):
+        return
+    follows = _partstat_of(part)
+    if follows is None and party.partstat in ("COMPLETED", "IN-PROCESS"):
+        follows = "ACCEPTED"
+    if follows is not None and follows != party.partstat:
+        work.param(party.line, "PARTSTAT", follows)
+
+
+def _done(part: Part) -> frozenset[Hashable]:
+    return frozenset(line_key(line) for line in part.component.properties if line.name in COMPLETION)
+
+
+def _partstat_of(part: Part) -> str | None:
+    """What the completion of a to-do says as PARTSTAT (RFC 5545 3.2.12)."""
+    values = {line.name: line.value.strip().upper() for line in part.component.properties if line.name in COMPLETION}
+    percent, status = values.get("PERCENT-COMPLETE", "0"), values.get("STATUS", "")
+    if status == "COMPLETED" or "COMPLETED" in values or percent == "100":
+        return "COMPLETED"
+    return "IN-PROCESS" if status == "IN-PROCESS" or percent.strip("0") else None
+
+
+def _name_delegates(work: Amendments, part: Part, address: str) -> None:
+    me = part.by_address[address]
+    if me.partstat != "DELEGATED":
+        return
+    for line_values in (values for key, values in me.line.params if key == "DELEGATED-TO"):
+        for uri in line_values:
+            _name_delegate(work, part, me, uri)
+
+
+def _name_delegate(work: Amendments, part: Part, me: Party, uri: str) -> None:
+    known = next((party for party in part.attendees if party.address == normal(uri)), None)
+    if known is None:
+        rsvp = (me.line.param("RSVP") or "TRUE").upper()
+        line = ContentLine.make("ATTENDEE", uri, {"PARTSTAT": _UNSET, "RSVP": rsvp, "DELEGATED-FROM": me.line.value})
+        work.put(me.line.end, [line_text(line)])
+    elif me.address not in known.addresses("DELEGATED-FROM"):
+        work.param(known.line, "DELEGATED-FROM", me.line.value)
+
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+class _Replies:
+    """The messages for one change: a REPLY for each address of the attendee, and a REQUEST for each new delegate."""
+
+    def __init__(
+        self, before: Snapshot | None, after: Snapshot | None, actor: Actor, now: datetime, *, forced: bool = False
+    ) -> None:
+        self.before, self.after, self.forced = before, after, forced
+        some = after or before
+        assert some is not None
+        self.some = some
+        self.now = now.replace(microsecond=0)
+        self.own = [one for part in some.parts.values() for one in part.by_address if one in actor.addresses]
+
+    def messages(self) -> Iterator[Message]:
+        """In the order in which the addresses are named."""
+        organizer = self.some.organizer
+        assert organizer is not None
+        for address in dict.fromkeys(self.own):
+            answers = dict(self._answers(address))
+            if not answers:
+                continue
+            parts = [self._component(rid, address, partstat) for rid, partstat in answers.items()]
+            sequence = max(self._sequence(rid) for rid in answers)
+            text = envelope(self.some, "REPLY", parts)
+            rids = tuple(answers)
+            yield Message("REPLY", self.some.uid, address, organizer.address, text, sequence, self.now, rids)
+            yield from self._to_delegates(address)
+
+    def _answers(self, address: str) -> Iterator[tuple[Rid, str]]:
+        """Which instances are answered, and how."""
+        if self.after is None:
+            yield from self._declined_all(address)
+            return
+        after, before = self.after, self.before
+        of_series: str | None = None
+        for rid, part in after.parts.items():
+            party = part.by_address.get(address)
+            if party is None:
+                continue
+            known = None if before is None else answer(before, rid, address)
+            changed = party.partstat != (known or _UNSET) or self.forced or self._says_more(part, address)
+            if rid is None and changed:
+                of_series = party.partstat
+            if changed or (of_series is not None and party.partstat != of_series):
+                yield rid, party.partstat
+        if before is None:
+            return
+        for rid in sorted(after.exdates - before.exdates):
+            if before.has_instance(rid) and answer(before, rid, address) is not None:
+                yield rid, _DECLINED
+        for rid in before.overrides:
+            if rid in after.overrides or rid in after.exdates or address not in before.parts[rid].by_address:
+                continue
+            now = answer(after, rid, address) if after.master is not None else _DECLINED
+            if now is not None and now != answer(before, rid, address):
+                yield rid, now
+
+    def _declined_all(self, address: str) -> Iterator[tuple[Rid, str]]:
+        assert self.before is not None
+        for rid, part in self.before.parts.items():
+            if address in part.by_address and not part.cancelled:
+                yield rid, _DECLINED
+
+    def _says_more(self, part: Part, address: str) -> bool:
+        """Whether something besides the answer is new: a comment, how much is done, a delegate."""
+        base = None if self.before is None else self.before.describing(part.rid)
+        comment = part.component.first(PRIVATE_COMMENT)
+        if base is None:
+            return comment is not None
+        old = base.component.first(PRIVATE_COMMENT)
+        if (comment.value if comment is not None else "") != (old.value if old is not None else ""):
+            return True
+        if part.component.name == "VTODO" and _done(base) != _done(part):
+            return True
+        known = base.by_address.get(address)
+        return known is not None and known.addresses("DELEGATED-TO") != part.by_address[address].addresses(
+            "DELEGATED-TO"
+        )
+
+    def _sequence(self, rid: Rid) -> int:
+        """The revision that is answered: the one that the organizer sent (RFC 5546 2.1.4)."""
+        return sequence_of(self.before if self.before is not None else self.some, rid)
+
+    def _component(self, rid: Rid, address: str, partstat: str) -> list[str]:
+        part = self.some.parts.get(rid)
+        base = part or (None if self.before is None else self.before.parts.get(rid)) or self.some.master
+        assert base is not None
+        source = self._source_of(base)
+        kind = base.component.name
+        uid = escape(self.some.uid)
+        out = [f"BEGIN:{kind}", f"UID:{uid}", f"DTSTAMP:{stamped(self.now)}", f"SEQUENCE:{self._sequence(rid)}"]
+        if part is None and rid is not None:
+            out += self._instance_lines(rid)
+        else:
+            out += [raw(source, line) for line in base.component.properties if line.name in _TOLD]
+        out += organizer_lines(self.some)
+        me = base.by_address[address]
+        out.append(_with_partstat(source, me, partstat))
+        if partstat == "DELEGATED":
+            delegates = me.addresses("DELEGATED-TO")
+            out += [party_line(source, party.line) for party in base.attendees if party.address in delegates]
+        out.append(f"REQUEST-STATUS:{SUCCESS}")
+        told = {PRIVATE_COMMENT, *(COMPLETION if kind == "VTODO" else ())}
+        out += [raw(source, line) for line in base.component.properties if line.name in told]
+        return [*out, f"END:{kind}"]
+
+    def _source_of(self, part: Part) -> bytes:
+        if self.some.parts.get(part.rid) is part:
+            return self.some.source
+        assert self.before is not None
+        return self.before.source
+
+    def _instance_lines(self, rid: int) -> list[str]:
+        """What tells which instance is meant that has no component (any more)."""
+        for snapshot in (self.before, self.after):
+            own = None if snapshot is None else snapshot.parts.get(rid)
+            if snapshot is not None and own is not None:
+                return [raw(snapshot.source, line) for line in own.component.properties if line.name in _TOLD]
+            made = None if snapshot is None else derived(snapshot, rid)
+            if made is not None:
+                return [line for line in made if named(line) in _TOLD]
+        return [line_text(moment_line(self.some, "RECURRENCE-ID", rid))]
+
+    def _to_delegates(self, address: str) -> Iterator[Message]:
+        """RFC 5546 3.2.2.3: the delegator forwards the request to the delegate."""
+        after = self.after
+        if after is None:
+            return
+        delegates: dict[str, list[Rid]] = {}
+        for rid, part in after.parts.items():
+            party = part.by_address.get(address)
+            if party is None or party.partstat != "DELEGATED":
+                continue
+            known = None if self.before is None else self.before.describing(rid)
+            for delegate in party.addresses("DELEGATED-TO") & part.by_address.keys():
+                if known is None or delegate not in known.by_address:
+                    delegates.setdefault(delegate, []).append(rid)
+        for delegate, rids in sorted(delegates.items()):
+            text = envelope(after, "REQUEST", [shown(after, after.parts[rid], self.now) for rid in rids])
+            sequence = max(after.parts[rid].sequence for rid in rids)
+            yield Message("REQUEST", after.uid, address, delegate, text, sequence, self.now, tuple(rids))
+
+
+def _with_partstat(source: bytes, me: Party, partstat: str) -> str:
+    line = party_line(source, me.line)
+    if me.partstat == partstat and me.line.param("PARTSTAT"):
+        return line
+    return with_params(line, {"PARTSTAT": partstat})

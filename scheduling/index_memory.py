@@ -1,0 +1,133 @@
+"""The free/busy index in the memory of one process: the default, and the rules of ``index`` in their plainest form.
+
+Every process of a server has its own, and knows by the versions what the others wrote.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from scheduling.index import (
+    MAP_BYTES,
+    MAX_PERIODS,
+    Entry,
+    FreeMap,
+    Lookup,
+    Verdict,
+    Version,
+    Weeks,
+    map_of,
+    on_fill,
+    on_write,
+    weeks_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from scheduling.index import Fill, IndexedPeriod, Touched
+
+#: Calendars that are kept; those that nobody asked for the longest go first.
+MAX_CALENDARS: Final = 10_000
+
+
+class _Kept:
+    __slots__ = ("maps", "version", "weeks")
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.weeks: Weeks = {}
+        self.maps: dict[int, bytes] = {}
+
+
+class MemoryIndex:
+    """See ``FreeBusyIndex``."""
+
+    def __init__(self, max_calendars: int = MAX_CALENDARS) -> None:
+        self._max = max_calendars
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._lock = Lock()
+
+    def lookup(self, wanted: Mapping[int, Version], start: int, end: int) -> Lookup:
+        """See ``FreeBusyIndex``."""
+        weeks = weeks_of(start, end)
+        hits: dict[int, Weeks] = {}
+        misses: dict[int, list[int]] = {}
+        with self._lock:
+            for calendar, version in wanted.items():
+                kept = self._believed(calendar, version)
+                known = kept.weeks if kept is not None else {}
+                hits[calendar] = {week: known[week] for week in weeks if week in known}
+                missing = [week for week in weeks if week not in known]
+                if missing:
+                    misses[calendar] = missing
+        return Lookup(hits, misses)
+
+    def fill(self, fills: Sequence[Fill]) -> None:
+        """See ``FreeBusyIndex``."""
+        with self._lock:
+            for one in fills:
+                kept = self._kept.get(one.calendar)
+                verdict = on_fill(kept.version if kept is not None else None, one.version)
+                if verdict is Verdict.KEEP:
+                    continue
+                if kept is None or verdict is Verdict.REPLACE:
+                    kept = self._kept[one.calendar] = _Kept(one.version)
+                self._kept.move_to_end(one.calendar)
+                for week, periods in one.weeks.items():
+                    if len(periods) <= MAX_PERIODS:
+                        kept.weeks[week] = list(periods)
+                        kept.maps[week] = map_of(periods, week)
+            while len(self._kept) > self._max:
+                self._kept.popitem(last=False)
+
+    def written(self, calendar: int, before: Version, after: Version, touched: Sequence[Touched]) -> None:
+        """See ``FreeBusyIndex``."""
+        with self._lock:
+            kept = self._kept.get(calendar)
+            if kept is None:
+                return
+            verdict = on_write(kept.version, before, after)
+            if verdict is Verdict.REPLACE:
+                del self._kept[calendar]
+            elif verdict is Verdict.ADD:
+                kept.version = after
+                for week in [week for week in kept.weeks if any(one.touches(week) for one in touched)]:
+                    del kept.weeks[week], kept.maps[week]
+
+    def free_map(self, wanted: Mapping[int, Version], start: int, end: int) -> FreeMap:
+        """See ``FreeBusyIndex``."""
+        weeks = weeks_of(start, end)
+        joined = dict.fromkeys(weeks, 0)
+        missing = set()
+        with self._lock:
+            for calendar, version in wanted.items():
+                kept = self._believed(calendar, version)
+                if kept is None or any(week not in kept.maps for week in weeks):
+                    missing.add(calendar)
+                    continue
+                for week in weeks:
+                    joined[week] |= int.from_bytes(kept.maps[week], "little")
+        return FreeMap({week: bits.to_bytes(MAP_BYTES, "little") for week, bits in joined.items()}, frozenset(missing))
+
+    def entries(self, calendars: Collection[int]) -> Mapping[int, Entry]:
+        """See ``FreeBusyIndex``."""
+        with self._lock:
+            return {
+                calendar: Entry(kept.version, _copied(kept.weeks), dict(kept.maps))
+                for calendar in calendars
+                if (kept := self._kept.get(calendar)) is not None
+            }
+
+    def _believed(self, calendar: int, version: Version) -> _Kept | None:
+        kept = self._kept.get(calendar)
+        if kept is None or kept.version != version:
+            return None
+        self._kept.move_to_end(calendar)
+        return kept
+
+
+def _copied(weeks: Weeks) -> dict[int, Sequence[IndexedPeriod]]:
+    return {week: list(periods) for week, periods in weeks.items()}

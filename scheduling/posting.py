@@ -1,0 +1,162 @@
+"""The way of a message to people without an account here: into the queue, and out of it again.
+
+Owns the rows of kind ``mail`` (a message to one recipient) and ``status`` (what became of it, to be written on the
+sender's object; RFC 6638 section 3.2.9). ``mailer`` makes the e-mail, ``worker`` sends it.
+
+Mails about one UID to one recipient are a stream: a change never overtakes the invitation that it changes.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from scheduling.addresses import mailbox
+from scheduling.message import ATTENDEE_METHODS, Message
+from scheduling.outcome import NO_WAY, PENDING
+from storage.rows import JournalEntry, NewJob
+from storage.store import Transaction
+
+#: The kinds of jobs of the queue.
+MAIL: Final = "mail"
+STATUS: Final = "status"
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message on its way by mail.
+
+    ``name`` is the sender's, ``language`` (RFC 5646) and ``timezone`` (IANA) are theirs, too, and count where the
+    recipient's are not known; each may be empty. ``before`` is the sender's object as it was before the change, so that
+    the recipient is told what is different (``None``: there was none, or nothing is to be compared).
+    """
+
+    message: Message
+    name: str = ""
+    language: str = ""
+    timezone: str = ""
+    before: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of a message, by the address of who sent it and of who was to get it."""
+
+    uid: str
+    sender: str
+    recipient: str
+    on: Literal["attendee", "organizer"]
+    code: str
+
+
+def written_on(message: Message) -> Literal["attendee", "organizer"]:
+    """On whose line of the sender's object the SCHEDULE-STATUS of ``message`` stands (RFC 6638 7.3)."""
+    return "organizer" if message.method in ATTENDEE_METHODS else "attendee"
+
+
+@dataclass(frozen=True, slots=True)
+class Postbox:
+    """Takes messages for the mail. ``wake`` is called after the commit: there is something to send."""
+
+    wake: Callable[[], None] = lambda: None
+
+    def post(self, tx: Transaction, mails: Sequence[Mail], *, reason: str = "") -> dict[str, str]:
+        """Queues ``mails`` in the sender's transaction and notes each in the scheduling log.
+
+        Returns the SCHEDULE-STATUS of each recipient: 1.0 (pending), or 5.2 where the address is none that mail goes
+        to. The same message (``Message.key``) is taken once.
+        """
+        sendable = [mail for mail in mails if mailbox(mail.message.recipient) is not None]
+        if sendable:
+            tx.queue.add(MAIL, jobs(sendable))
+            tx.after_commit(self.wake)
+        statuses = {mail.message.recipient: NO_WAY for mail in mails}
+        statuses.update((mail.message.recipient, PENDING) for mail in sendable)
+        tx.journal.add([_noted(tx, mail.message, statuses[mail.message.recipient], reason) for mail in mails])
+        return statuses
+
+
+def _noted(tx: Transaction, message: Message, status: str, reason: str) -> JournalEntry:
+    where = "queued for mail" if status == PENDING else "nowhere: this is no address that mail can be sent to"
+    return JournalEntry(tx.now, message.uid, message.sender, message.recipient, message.method, status, where, reason)
+
+
+def _stream(message: Message) -> str:
+    return f"{message.recipient}\n{message.uid}"
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def jobs(mails: Sequence[Mail]) -> list[NewJob]:
+    """The jobs for ``mails``; those that hold the same texts have them packed once, and kept once."""
+    packed: dict[tuple[bytes, bytes | None], bytes] = {}
+    made = []
+    for mail in mails:
+        texts = (mail.message.text, mail.before)
+        if texts not in packed:
+            # Two versions of a meeting are alike: together they are hardly more than one.
+            packed[texts] = zlib.compress(mail.message.text + (mail.before or b""))
+        made.append(NewJob(mail.message.key, _head(mail), _stream(mail.message), packed[texts]))
+    return made
+
+
+def _head(mail: Mail) -> bytes:
+    message = mail.message
+    head = {
+        "format": _FORMAT,
+        "method": message.method,
+        "uid": message.uid,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "sequence": message.sequence,
+        "dtstamp": message.dtstamp.isoformat(),
+        "recurrence_ids": message.recurrence_ids,
+        "forced": message.forced,
+        "name": mail.name,
+        "language": mail.language,
+        "timezone": mail.timezone,
+        "text": len(message.text),
+        "before": mail.before is not None,
+    }
+    return json.dumps(head).encode()
+
+
+def decoded(payload: bytes, text: bytes) -> Mail:
+    """The mail that a job is, by its payload and its text. Raises ValueError for what is none."""
+    try:
+        head: dict[str, Any] = json.loads(payload)
+        rest = zlib.decompress(text)
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"This is no mail of the queue: {error}.") from error
+    if head["format"] != _FORMAT:
+        raise ValueError(f"A mail of the queue has the format {head['format']}, which is not known here.")
+    message = Message(
+        head["method"],
+        head["uid"],
+        head["sender"],
+        head["recipient"],
+        rest[: head["text"]],
+        head["sequence"],
+        datetime.fromisoformat(head["dtstamp"]),
+        tuple(head["recurrence_ids"]),
+        forced=head["forced"],
+    )
+    before = rest[head["text"] :] if head["before"] else None
+    return Mail(message, head["name"], head["language"], head["timezone"], before)
+
+
+def post_status(tx: Transaction, key: str, status: Status) -> None:
+    """Queues what is to be written on the sender's object; ``key`` is that of the message."""
+    fields = [status.uid, status.sender, status.recipient, status.on, status.code]
+    tx.queue.add(STATUS, [NewJob(f"{key} {status.code}", json.dumps(fields).encode())])
+
+
+def decoded_status(payload: bytes) -> Status:
+    """The opposite of what ``post_status`` writes."""
+    return Status(*json.loads(payload))

@@ -1,0 +1,204 @@
+"""Messages that ask and propose: REFRESH, COUNTER, DECLINECOUNTER, ADD, PUBLISH.
+
+Owns RFC 5546 3.2.1, 3.2.4, 3.2.6 to 3.2.8 and 3.4.1, 3.4.4, 3.4.6 to 3.4.8 as builders. Nothing here changes an object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduling.copying import moment_line, parsed, raw, written
+from scheduling.ical.lines import escape, line_text
+from scheduling.ical.values import moment_of
+from scheduling.message import Message, cancelled, envelope, party_line, shown, stamped
+from scheduling.revision import sequence_of
+from scheduling.snapshot import read
+from scheduling.views import views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from scheduling.outcome import Actor
+    from scheduling.snapshot import Party, Rid, Snapshot
+
+
+def refresh_request(snapshot: Snapshot, actor: Actor, *, now: datetime, rid: Rid = None) -> tuple[Message, ...]:
+    """A REFRESH by the attendee ``actor`` (RFC 5546 3.2.6); none where they are not invited."""
+    me = _own(snapshot, actor)
+    organizer = snapshot.organizer
+    if me is None or organizer is None:
+        return ()
+    out = [f"BEGIN:{snapshot.kind}", f"UID:{escape(snapshot.uid)}", f"DTSTAMP:{stamped(now)}"]
+    if rid is not None:
+        out.append(line_text(moment_line(snapshot, "RECURRENCE-ID", rid)))
+    if snapshot.kind != "VTODO":  # RFC 5546 3.4.6: ORGANIZER 0
+        out.append(party_line(snapshot.source, organizer.line))
+    out += [party_line(snapshot.source, me.line), f"END:{snapshot.kind}"]
+    text = envelope(snapshot, "REFRESH", [out])
+    return (Message("REFRESH", snapshot.uid, me.address, organizer.address, text, 0, _whole(now), (rid,)),)
+
+
+def answer_to_refresh(snapshot: Snapshot, actor: Actor, attendee: str, *, now: datetime) -> tuple[Message, ...]:
+    """The meeting as it stands, for ``attendee``; a CANCEL where it is cancelled (RFC 5546 3.4.6).
+
+    None where they are not invited: whoever knows a UID learns nothing by it.
+    """
+    if attendee not in snapshot.addresses:
+        return ()
+    organizer = snapshot.organizer
+    assert organizer is not None
+    view = views(snapshot, leave_out=actor.addresses).get(attendee)
+    if view is None:
+        rids: list[Rid] = [rid for rid, part in snapshot.parts.items() if attendee in part.by_address]
+        sequence = max(sequence_of(snapshot, rid) for rid in rids)
+        gone: list[Rid] = [None] if None in rids else rids
+        parts = [
+            cancelled(snapshot, rid, now, sequence=sequence, attendees=frozenset({attendee}), whole=True)
+            for rid in gone
+        ]
+        text = envelope(snapshot, "CANCEL", parts)
+        return (Message("CANCEL", snapshot.uid, organizer.address, attendee, text, sequence, _whole(now), tuple(gone)),)
+    parts = [
+        shown(
+            snapshot,
+            snapshot.parts[rid],
+            now,
+            exdates=sorted(set(view.hidden) - snapshot.exdates) if rid is None else (),
+        )
+        for rid in view.rids
+    ]
+    sequence = max(sequence_of(snapshot, rid) for rid in view.rids)
+    text = envelope(snapshot, "REQUEST", parts)
+    return (Message("REQUEST", snapshot.uid, organizer.address, attendee, text, sequence, _whole(now), view.rids),)
+
+
+def counter(
+    snapshot: Snapshot,
+    actor: Actor,
+    *,
+    start: int,
+    end: int | None,
+    now: datetime,
+    rid: Rid = None,
+    comment: str = "",
+    location: str | None = None,
+) -> Message | None:
+    """A COUNTER by the attendee ``actor``: the meeting, or the instance ``rid``, at another time (RFC 5546 3.2.7).
+
+    ``start`` and ``end`` are instants in seconds; they are written in the form that the meeting has. None where there
+    is no such instance, or ``actor`` is not invited to it.
+    """
+    lines = _instance(snapshot, rid, now)
+    me, organizer = _own(snapshot, actor), snapshot.organizer
+    if lines is None or me is None or organizer is None:
+        return None
+    source, component = parsed(lines)
+    out = []
+    for line in component.properties:
+        if line.name in ("DTSTART", "DTEND", "DUE"):
+            value = start if line.name == "DTSTART" else end
+            if value is None:
+                continue
+            moment = moment_of(line)
+            zone = snapshot.zones.zone(moment)
+            head = raw(source, line).removesuffix(line.value)
+            out.append(head + written(moment.form, local=zone.to_local(value), instant=value))
+        elif line.name == "DURATION" and end is not None:
+            out.append(f"DURATION:PT{max(0, end - start)}S")
+        elif line.name == "LOCATION" and location is not None:
+            continue
+        elif line.name != "COMMENT":
+            out.append(raw(source, line))
+    if location is not None:
+        out.append(f"LOCATION:{escape(location)}")
+    if comment:
+        out.append(f"COMMENT:{escape(comment)}")
+    part = [f"BEGIN:{snapshot.kind}", *out, f"END:{snapshot.kind}"]
+    text = envelope(snapshot, "COUNTER", [part])
+    sequence = sequence_of(snapshot, rid)
+    return Message("COUNTER", snapshot.uid, me.address, organizer.address, text, sequence, _whole(now), (rid,))
+
+
+def decline_counter(proposal: Message, snapshot: Snapshot, *, now: datetime, comment: str = "") -> Message | None:
+    """The organizer's DECLINECOUNTER to ``proposal`` (RFC 5546 3.2.8); None for a proposal that is none."""
+    proposed = read(proposal.text)
+    organizer = snapshot.organizer
+    if proposed is None or organizer is None or proposal.method != "COUNTER":
+        return None
+    parts = []
+    for rid, part in proposed.parts.items():
+        base = snapshot.describing(rid)
+        if base is None:
+            continue
+        out = [f"BEGIN:{snapshot.kind}", f"UID:{escape(snapshot.uid)}", f"DTSTAMP:{stamped(now)}"]
+        out.append(f"SEQUENCE:{part.sequence}")
+        out += [raw(proposed.source, line) for line in part.component.properties if line.name == "RECURRENCE-ID"]
+        out.append(party_line(snapshot.source, organizer.line))
+        out += [party_line(snapshot.source, party.line) for party in base.attendees]
+        if comment:
+            out.append(f"COMMENT:{escape(comment)}")
+        parts.append([*out, f"END:{snapshot.kind}"])
+    if not parts:
+        return None
+    text = envelope(snapshot, "DECLINECOUNTER", parts)
+    rids = tuple(proposed.parts)
+    return Message(
+        "DECLINECOUNTER", snapshot.uid, organizer.address, proposal.sender, text, proposal.sequence, _whole(now), rids
+    )
+
+
+def additions(snapshot: Snapshot, rids: Sequence[int], actor: Actor, *, now: datetime) -> tuple[Message, ...]:
+    """An ADD for each of the instances ``rids`` to every attendee that it names (RFC 5546 3.2.4).
+
+    For peers that want it; the rules of ``organizer`` send a REQUEST, which says the same and more.
+    """
+    organizer = snapshot.organizer
+    assert organizer is not None
+    out = []
+    for rid in rids:
+        lines = _instance(snapshot, rid, now)
+        if lines is None:
+            continue
+        part = [line for line in lines if not line.upper().startswith(("RECURRENCE-ID", "RRULE", "RDATE", "EXDATE"))]
+        text = envelope(snapshot, "ADD", [part])
+        base = snapshot.describing(rid)
+        for address, party in ({} if base is None else base.by_address).items():
+            if address not in actor.addresses and party.agent == "SERVER":
+                sequence = sequence_of(snapshot, rid)
+                out.append(
+                    Message("ADD", snapshot.uid, organizer.address, address, text, sequence, _whole(now), (rid,))
+                )
+    return tuple(out)
+
+
+def publication(snapshot: Snapshot, recipient: str, *, now: datetime) -> Message:
+    """A PUBLISH of everything in ``snapshot`` but its attendees (RFC 5546 3.2.1, 3.4.1, 3.5.1)."""
+    organizer = snapshot.organizer
+    assert organizer is not None
+    parts = [
+        [line for line in shown(snapshot, part, now) if not line.upper().startswith(("ATTENDEE:", "ATTENDEE;"))]
+        for part in snapshot.parts.values()
+    ]
+    text = envelope(snapshot, "PUBLISH", parts)
+    rids = tuple(snapshot.parts)
+    return Message("PUBLISH", snapshot.uid, organizer.address, recipient, text, snapshot.sequence, _whole(now), rids)
+
+
+def _instance(snapshot: Snapshot, rid: Rid, now: datetime) -> list[str] | None:
+    """One instance, or the whole, as it may be shown to others."""
+    part = snapshot.parts.get(rid)
+    if part is None and rid is not None:
+        made = snapshot.with_override(rid)
+        if made is None:
+            return None
+        snapshot, part = made, made.parts[rid]
+    return None if part is None else shown(snapshot, part, now)
+
+
+def _own(snapshot: Snapshot, actor: Actor) -> Party | None:
+    return next((found for part in snapshot.parts.values() if (found := part.own(actor.addresses)) is not None), None)
+
+
+def _whole(now: datetime) -> datetime:
+    return now.replace(microsecond=0)

@@ -1,0 +1,97 @@
+"""Answers that arrived after the client last looked: they go into what it sends.
+
+Owns RFC 6638 3.2.10.1 for the organizer: when If-Schedule-Tag-Match holds, "the server MUST take any ATTENDEE property
+changes for all Attendees other than the owner" into the new text. An attendee's text gets the others' lines in any case
+(see ``attendee``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from scheduling.amending import Amendments
+from scheduling.comparing import PARTSTAT, content
+from scheduling.copying import derived, parsed, raw
+from scheduling.ical.lines import insert_properties
+from scheduling.merging import is_private_override
+from scheduling.ownership import ATTENDEE_COMMENT, REPLIED
+from scheduling.snapshot import read
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from scheduling.snapshot import Part, Party, Snapshot
+
+#: What replies change on an ATTENDEE line (RFC 6638 4.2, RFC 5546 3.2.3).
+_REPLIED_PARAMS: Final = ("PARTSTAT", "SCHEDULE-STATUS", "DELEGATED-TO", REPLIED)
+
+
+def with_unseen(stored: Snapshot, sent: Snapshot, own: AbstractSet[str]) -> bytes:
+    """``sent`` with the answers that ``stored`` has of everybody but ``own``; the very same text where it has them."""
+    missing = [rid for rid in stored.overrides if rid not in sent.parts and _holds_answers_only(stored, sent, rid)]
+    base = sent.with_override(*missing) if missing else None
+    base = base or sent
+    work = Amendments(base.source)
+    for rid, part in base.parts.items():
+        known = stored.describing(rid)
+        if known is not None:
+            _take_answers(work, stored, known, part, own)
+    return work.made()
+
+
+def _holds_answers_only(stored: Snapshot, sent: Snapshot, rid: int) -> bool:
+    """Whether the override says nothing but who answered what: then the client may not have seen it yet."""
+    return rid not in sent.exdates and sent.has_instance(rid) and says_as_series(stored, rid)
+
+
+def says_as_series(snapshot: Snapshot, rid: int) -> bool:
+    """Whether an override differs from its series in answers only."""
+    alone = snapshot.series_alone
+    lines = None if alone is None else derived(alone, rid)
+    if lines is None or is_private_override(snapshot, rid):
+        return False
+    own = content(snapshot.source, snapshot.parts[rid].component, without=PARTSTAT)
+    return own == content(*parsed(lines), without=PARTSTAT)
+
+
+def _take_answers(work: Amendments, stored: Snapshot, known: Part, part: Part, own: AbstractSet[str]) -> None:
+    for address, party in known.by_address.items():
+        if address in own:
+            continue
+        sent = part.by_address.get(address)
+        if sent is not None:
+            if sent.agent == "SERVER":
+                _take_answer(work, party, sent)
+        elif _is_new_delegate(party, part):
+            last = max((one.line.end for one in part.attendees), default=insert_properties(part.component).start)
+            work.put(last, [raw(stored.source, party.line)])
+    said = {line.value for line in part.component.all(ATTENDEE_COMMENT)}
+    comments = [raw(stored.source, line) for line in known.component.all(ATTENDEE_COMMENT) if line.value not in said]
+    if comments and part.rid == known.rid:
+        work.put(insert_properties(part.component).start, comments)
+
+
+def _take_answer(work: Amendments, known: Party, sent: Party) -> None:
+    for name in _REPLIED_PARAMS:
+        there = next((values for key, values in known.line.params if key == name), None)
+        here = next((values for key, values in sent.line.params if key == name), None)
+        if name == "PARTSTAT" and known.partstat == sent.partstat:
+            continue
+        if there != here:
+            work.param(sent.line, name, there)
+
+
+def _is_new_delegate(party: Party, part: Part) -> bool:
+    """Whether the client has not seen the delegation: the delegator is there, without DELEGATED-TO."""
+    return any(
+        (delegator := part.by_address.get(one)) is not None and not delegator.addresses("DELEGATED-TO")
+        for one in party.addresses("DELEGATED-FROM")
+    )
+
+
+def unseen(stored: bytes, sent: bytes, own: AbstractSet[str]) -> bytes:
+    """``with_unseen`` for texts; ``sent`` as it is where one of them is no meeting."""
+    old, new = read(stored), read(sent)
+    if old is None or new is None or old.organizer is None or old.organizer.address not in own:
+        return sent
+    return with_unseen(old, new, own)

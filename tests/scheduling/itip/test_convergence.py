@@ -1,0 +1,399 @@
+"""Random actions of an organizer and four attendees: after every step all copies agree.
+
+Each client works on what it saw last: it looks again when the Schedule-Tag has changed, or by chance. What the machine
+does is written as commands of the script language, so that a failure reads as a script.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scheduling.ical.lines import text as unescape
+from scheduling.ical.rrule import Budget
+from scheduling.ical.values import write_utc
+from scheduling.snapshot import Snapshot, read
+from tests.scheduling.itip.script import UID, Step, _Player
+from tests.scheduling.itip.test_scripts import Memory
+from tests.scheduling.itip.world import lines_of
+
+if TYPE_CHECKING:
+    from scheduling.snapshot import Part
+
+OTHERS = "bcde"
+#: Parameters, day and last letter of the times; the second has the end of winter time among its instances.
+FORMS = (("", "20300201", "Z"), (";TZID=Europe/Berlin", "20300329", ""))
+DAY = 86_400
+#: What a REQUEST and a CANCEL to each, a REPLY and a REFRESH may come to.
+MOST_MESSAGES = 2 * len(OTHERS) + 2
+
+people = st.sampled_from(OTHERS)
+crowd = st.sets(people, min_size=2, max_size=4) | st.sets(people, max_size=1)
+numbers = st.integers(min_value=0, max_value=5)
+answers = st.sampled_from(["ACCEPTED", "DECLINED", "TENTATIVE"])
+
+
+def address(name: str) -> str:
+    return f"mailto:{name}@example.com"
+
+
+def told(snapshot: Snapshot) -> dict[int, tuple[Any, ...]]:
+    """Every instance that takes place: when, what, where, who comes."""
+    out: dict[int, tuple[Any, ...]] = {}
+    if snapshot.master is not None and snapshot.master.cancelled:
+        return out
+    for instance in snapshot.recurrence.near(None, None, Budget()):
+        rid = instance.recurrence_id if instance.recurrence_id is not None else 0
+        part = next(one for one in snapshot.parts.values() if one.component is instance.component)
+        if not part.cancelled:
+            out[rid] = (instance.start, instance.end, first(part, "SUMMARY"), first(part, "LOCATION"), coming(part))
+    return out
+
+
+def first(part: Part, name: str) -> str:
+    line = part.component.first(name)
+    return "" if line is None else unescape(line.value)
+
+
+def coming(part: Part) -> dict[str, str]:
+    return {party.address: party.partstat for party in part.attendees}
+
+
+class Meeting(RuleBasedStateMachine):
+    """One meeting of ``a`` with some of ``b`` to ``e``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = Memory()
+        self.player = _Player(self.stage)
+        self.recurs = False
+        self.form = FORMS[0]
+        #: Who has an alarm of their own on the meeting.
+        self.alarms: set[str] = set()
+        #: The Schedule-Tag of what each client has.
+        self.tags: dict[str, object] = {}
+        self.actor = ""
+        self.counter = 0
+
+    # --- doing
+
+    def run(self, *words: str, body: list[str] | None = None) -> None:
+        self.actor = words[1]
+        self.player.expected_refusal = True
+        self.player.run(Step(0, list(words), body or []))
+        sent = self.stage.world.sent
+        assert self.stage.refused() is None, (self.stage.world.refused, words, body)
+        assert len(sent) <= MOST_MESSAGES, [one.message for one in sent]
+        if self.actor != "a":
+            assert not [one for one in sent if one.message.recipient == address(self.actor)], "an echo"
+        pairs = [(one.message.sender, one.message.recipient, one.message.method) for one in sent]
+        assert len(pairs) == len(set(pairs)), pairs
+        cancelled = {one.message.recipient for one in sent if one.message.method == "CANCEL"}
+        for name in OTHERS:  # a copy that went, if only to come back for some instances, took the alarm along
+            whole = address(name) in cancelled and None in next(
+                one.message.recurrence_ids for one in sent if one.message.recipient == address(name)
+            )
+            if self.stage.stored(name, UID) is None or whole:
+                self.alarms.discard(name)
+        self.look(self.actor)
+
+    def look(self, name: str) -> None:
+        """The client fetches what there is."""
+        text = self.stage.stored(name, UID)
+        self.tags[name] = self.stage.tag(name, UID)
+        if text is None:
+            self.player.seen.pop(name, None)
+        else:
+            self.player.seen[name] = text
+
+    def client(self, name: str) -> Snapshot:
+        """What the client of ``name`` works on: it looks again where the server would say 412."""
+        if name not in self.player.seen or self.tags.get(name) != self.stage.tag(name, UID):
+            self.look(name)
+        found = read(self.player.seen[name])
+        assert found is not None
+        return found
+
+    def edit(self, name: str, body: list[str]) -> None:
+        self.run("edit", name, "merge", body=body)
+
+    def has(self, name: str) -> bool:
+        return self.stage.stored(name, UID) is not None
+
+    def stored(self, name: str) -> Snapshot:
+        text = self.stage.stored(name, UID)
+        assert text is not None
+        found = read(text)
+        assert found is not None
+        return found
+
+    def instance(self, name: str, number: int) -> str | None:
+        """The RECURRENCE-ID of one of the instances in somebody's copy."""
+        snapshot = self.client(name)
+        rids = sorted(
+            {
+                one.recurrence_id
+                for one in snapshot.recurrence.near(None, None, Budget())
+                if one.recurrence_id is not None
+            }
+        )
+        return write_utc(rids[number % len(rids)]) if rids else None
+
+    def line(self, name: str, which: str | None, start: str) -> str | None:
+        """The first line that begins so, in the component for an instance or in the first one."""
+        snapshot = self.client(name)
+        part = snapshot.master
+        if which is not None:
+            rid = next((rid for rid in snapshot.parts if rid is not None and write_utc(rid) == which), None)
+            part = snapshot.parts[rid] if rid is not None else snapshot.master
+            if rid is None:
+                made = self.player._edited(snapshot.source, [f"@ {which}"])
+                again = read(made)
+                assert again is not None
+                rid = next(rid for rid in again.parts if rid is not None and write_utc(rid) == which)
+                part, snapshot = again.parts[rid], again
+        assert part is not None
+        text = snapshot.source[part.component.start : part.component.end]
+        return next((line for line in lines_of(text) if line.startswith(start)), None)
+
+    # --- the organizer
+
+    @initialize(recurs=st.sampled_from([True, True, True, False]), invited=crowd, form=st.sampled_from(FORMS))
+    def create(self, recurs: bool, invited: set[str], form: tuple[str, str, str]) -> None:
+        self.recurs, self.form = recurs, form
+        body = [*self.times(10, 11), "SUMMARY:0"]
+        body += ["RRULE:FREQ=DAILY;COUNT=4"] if recurs else []
+        self.run("put", "a", body=[*body, f"people a {' '.join(sorted(invited))}"])
+
+    @precondition(lambda self: not self.has("a"))
+    @rule(recurs=st.sampled_from([True, True, True, False]), invited=crowd, form=st.sampled_from(FORMS))
+    def create_again(self, recurs: bool, invited: set[str], form: tuple[str, str, str]) -> None:
+        self.create(recurs, invited, form)
+
+    def times(self, begin: int, end: int) -> list[str]:
+        zone, day, letter = self.form
+        return [f"DTSTART{zone}:{day}T{begin:02}0000{letter}", f"DTEND{zone}:{day}T{end:02}0000{letter}"]
+
+    def _at(self, which: str | None) -> list[str]:
+        return [f"@ {which}"] if which else ["@ series"]
+
+    def _which(self, number: int) -> str | None:
+        return self.instance("a", number) if self.recurs and number else None
+
+    @precondition(lambda self: self.has("a"))
+    @rule(number=numbers)
+    def rename(self, number: int) -> None:
+        which = self._which(number)
+        old = self.line("a", which, "SUMMARY")
+        self.counter += 1
+        before = told(self.stored("a"))
+        self.edit("a", [*self._at(which), f"- {old}", f"+ SUMMARY:{self.counter}"])
+        for rid, said in told(self.stored("a")).items():
+            if rid in before:
+                assert said[4] == before[rid][4], "a change of the title cost an answer"
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(number=numbers, hour=st.integers(min_value=8, max_value=18))
+    def move_instance(self, number: int, hour: int) -> None:
+        which = self.instance("a", number)
+        if which is not None:
+            start, end = self.line("a", which, "DTSTART"), self.line("a", which, "DTEND")
+            day = which[:8]
+            new = [f"- {start}", f"+ DTSTART:{day}T{hour:02}0000Z", f"- {end}", f"+ DTEND:{day}T{hour:02}3000Z"]
+            self.edit("a", [*self._at(which), *new])
+
+    @precondition(lambda self: self.has("a"))
+    @rule(hour=st.integers(min_value=8, max_value=18))
+    def move_all(self, hour: int) -> None:
+        """As clients do it: the overrides and exceptions go."""
+        start, end = self.line("a", None, "DTSTART"), self.line("a", None, "DTEND")
+        body = [f"@ {write_utc(rid)} remove" for rid in self.client("a").overrides]
+        body += ["@ series"]
+        snapshot = self.client("a")
+        assert snapshot.master is not None
+        body += ["- EXDATE..." for _ in snapshot.master.component.all("EXDATE")]
+        new_start, new_end = self.times(hour, hour + 2)
+        body += [f"- {start}", f"+ {new_start}", f"- {end}", f"+ {new_end}"]
+        self.edit("a", body)
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(count=st.integers(min_value=1, max_value=6))
+    def other_count(self, count: int) -> None:
+        snapshot = self.client("a")
+        start = snapshot.rid_of(_moment(snapshot))
+        late = [rid for rid in snapshot.overrides if rid > start + (count - 0.5) * DAY]
+        body = [f"@ {write_utc(rid)} remove" for rid in late]
+        old = self.line("a", None, "RRULE")
+        self.edit("a", [*body, "@ series", f"- {old}", f"+ RRULE:FREQ=DAILY;COUNT={count}"])
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, number=numbers)
+    def invite(self, name: str, number: int) -> None:
+        which = self._which(number)
+        if self.line("a", which, "ATTENDEE") is None or self._invited(which, name):
+            return
+        self.edit("a", [*self._at(which), f"+ ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:{address(name)}"])
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, number=numbers)
+    def take_off(self, name: str, number: int) -> None:
+        which = self._which(number)
+        old = self._invited(which, name)
+        if old:
+            self.edit("a", [*self._at(which), f"- {old}"])
+
+    def _invited(self, which: str | None, name: str) -> str | None:
+        edited = self.player._edited(self.client("a").source, self._at(which))
+        found = read(edited)
+        assert found is not None
+        rid = None if which is None else next(rid for rid in found.parts if rid is not None and write_utc(rid) == which)
+        part = found.parts[rid].component
+        lines = lines_of(edited[part.start : part.end])
+        return next(
+            (line for line in lines if line.startswith("ATTENDEE") and line.endswith(f":{address(name)}")), None
+        )
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(number=numbers, drop=st.booleans())
+    def cancel_instance(self, number: int, drop: bool) -> None:
+        which = self.instance("a", number)
+        if which is None:
+            return
+        if drop:
+            rid = next((rid for rid in self.client("a").overrides if write_utc(rid) == which), None)
+            body = [f"@ {which} remove"] if rid is not None else []
+            self.edit("a", [*body, "@ series", "= RRULE...", f"+ EXDATE:{which}"])
+        else:
+            old = self.line("a", which, "STATUS")
+            self.edit("a", [f"@ {which}", *([f"- {old}"] if old else []), "= SUMMARY...", "+ STATUS:CANCELLED"])
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule()
+    def reinstate(self) -> None:
+        line = self.line("a", None, "EXDATE")
+        if line is not None:
+            self.edit("a", ["@ series", f"- {line}"])
+
+    @precondition(lambda self: self.has("a"))
+    @rule(sure=st.integers(min_value=0, max_value=9))
+    def remove(self, sure: int) -> None:
+        if not sure:
+            self.run("delete", "a")
+
+    # --- the attendees
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, answer=answers, number=numbers)
+    def answer(self, name: str, answer: str, number: int) -> None:
+        if not self.has(name):
+            return
+        snapshot = self.client(name)
+        which = self.instance(name, number) if (number or snapshot.master is None) else None
+        verb = {"ACCEPTED": "accept", "DECLINED": "decline", "TENTATIVE": "tentative"}[answer]
+        self.run(verb, name, *([which] if which else []))
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(name=people, answer=answers, number=st.integers(min_value=1, max_value=5))
+    def answer_instance(self, name: str, answer: str, number: int) -> None:
+        self.answer(name, answer, number)
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(name=people, number=numbers)
+    def leave_instance_out(self, name: str, number: int) -> None:
+        if not self.has(name) or self.client(name).master is None:
+            return
+        which = self.instance(name, number)
+        if which is None or len(told(self.client(name))) < 2:
+            return
+        own = any(write_utc(rid) == which for rid in self.client(name).overrides)
+        body = [f"@ {which} remove"] if own else []
+        self.edit(name, [*body, "@ series", "= RRULE...", f"+ EXDATE:{which}"])
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people)
+    def leave(self, name: str) -> None:
+        if self.has(name):
+            self.run("delete", name)
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, number=numbers)
+    def set_alarm(self, name: str, number: int) -> None:
+        if not self.has(name):
+            return
+        snapshot = self.client(name)
+        which = self.instance(name, number) if number or snapshot.master is None else None
+        at = [f"@ {which}"] if which else []
+        alarm = ["BEGIN:VALARM", "ACTION:DISPLAY", f"TRIGGER:-PT{number + 1}M", "DESCRIPTION:soon", "END:VALARM"]
+        if which is None:
+            self.alarms.add(name)
+        self.edit(name, [*at, *(f"+ {line}" for line in alarm)])
+        assert not self.stage.world.sent
+
+    @rule(name=st.sampled_from("abcde"))
+    def look_again(self, name: str) -> None:
+        self.look(name)
+
+    # --- what always holds
+
+    @invariant()
+    def all_copies_agree(self) -> None:
+        if not self.has("a"):
+            assert not any(self.has(name) for name in OTHERS)
+            return
+        truth = told(self.stored("a"))
+        for name in OTHERS:
+            self._agrees(name, {rid: said for rid, said in truth.items() if address(name) in said[4]})
+
+    def _agrees(self, name: str, wanted: dict[int, tuple[Any, ...]]) -> None:
+        who = address(name)
+        if not self.has(name):
+            answers = {said[4][who] for said in wanted.values()}
+            assert answers <= {"DECLINED"}, f"{name} has no copy but {answers}"
+            return
+        found = told(self.stored(name))
+        strange = found.keys() - wanted.keys()
+        assert not strange, f"{name} sees instances that are not theirs: {sorted(map(write_utc, strange))}"
+        for rid, said in wanted.items():
+            if rid not in found:
+                assert said[4][who] == "DECLINED", f"{name} misses {write_utc(rid)}"
+            else:
+                assert found[rid] == said, f"{name}'s copy differs at {write_utc(rid)}: {found[rid]} {said}"
+
+    @invariant()
+    def alarms_stay(self) -> None:
+        for name in self.alarms:
+            text = self.stage.stored(name, UID)
+            assert text is not None
+            assert b"BEGIN:VALARM" in text, f"{name}'s alarm is gone"
+
+    @invariant()
+    def sequences_agree(self) -> None:
+        """An attendee's revision of the series is the organizer's: replies will be to it."""
+        if self.has("a"):
+            mine = self.stored("a").master
+            for name in OTHERS:
+                theirs = self.stored(name).master if self.has(name) else None
+                if mine is not None and theirs is not None:
+                    assert theirs.sequence == mine.sequence, f"{name} has {theirs.sequence}, a has {mine.sequence}"
+
+
+def _moment(snapshot: Snapshot) -> Any:
+    from scheduling.ical.values import moment_of
+
+    assert snapshot.master is not None
+    line = snapshot.master.component.first("DTSTART")
+    assert line is not None
+    return moment_of(line)
+
+
+TestConvergence = Meeting.TestCase
+TestConvergence.settings = settings(
+    max_examples=60,
+    stateful_step_count=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

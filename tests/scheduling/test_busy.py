@@ -1,0 +1,307 @@
+"""Busy times of many: right whatever becomes of the index, and cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from scheduling.busy import BusyTimes, Horizon, Whose, busy_of, touched_by
+from scheduling.ical.digest import DIGEST_VERSION, digest
+from scheduling.ical.lines import parse
+from scheduling.ical.periods import Busy, BusyPeriod
+from scheduling.ical.values import DAY
+from scheduling.index import WEEK, Fill, FreeBusyIndex, week_of
+from scheduling.index_memory import MemoryIndex
+from scheduling.index_redis import RedisIndex
+from storage.rows import CollectionKind, NewObject
+from storage.store import Transaction
+from tests.caldavd.sharing import statements
+from tests.scheduling.busy_world import HOUR, MONDAY, Calendar, Recording, World, object_of, random_object
+from tests.scheduling.redis_servers import Cluster, Server, Wire
+
+HORIZON = Horizon(MONDAY - 2 * WEEK, MONDAY + 5 * WEEK)
+MONTH = 31 * DAY
+STEPS = 250
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, people=2)
+    yield made
+    made.store.close()
+
+
+class Trouble:
+    """What befalls an index: nothing, for one in memory."""
+
+    indexes: list[Recording]
+    mishaps: list[Callable[[Random], None]]
+
+    def __init__(self, *indexes: FreeBusyIndex) -> None:
+        self.indexes = [Recording(index) for index in indexes]
+        self.mishaps = []
+        self.mapped = 0
+
+
+class Play:
+    """Random writes, of which the index is told at once, late, or never; and questions, through any of its clients."""
+
+    def __init__(self, world: World, trouble: Trouble, seed: int) -> None:
+        self.world = world
+        self.trouble = trouble
+        self.random = Random(seed)
+        self.late: list[Callable[[FreeBusyIndex], None]] = []
+        steps = {
+            self.write: 30, self.tell_late: 4, self.fill_with_old_copies: 4, self.change_zone: 3,
+            self.change_addresses: 2, self.mishap: 7, self.ask_for_a_map: 10, self.ask: 40,
+        }  # fmt: skip
+        for step in self.random.choices(list(steps), list(steps.values()), k=STEPS):
+            step(self.random.choice(trouble.indexes), self.random.choice(world.calendars))
+        for one in trouble.indexes:
+            assert world.drift(one.index) == []
+
+    def write(self, index: Recording, calendar: Calendar) -> None:
+        name = f"{self.random.randrange(6)}.ics"
+        body = random_object(self.random, name, calendar.owner) if self.random.random() < 0.8 else None
+        hook = self.world.put(calendar, name, body)
+        told = self.random.random()
+        if told < 0.6:
+            hook.tell(index)
+        elif told < 0.8:
+            self.late.append(hook.tell)
+
+    def tell_late(self, index: Recording, _calendar: Calendar) -> None:
+        if self.late:
+            self.late.pop(self.random.randrange(len(self.late)))(index)
+
+    def fill_with_old_copies(self, index: Recording, _calendar: Calendar) -> None:
+        fills = [fill for one in self.trouble.indexes for fill in one.fills]
+        index.index.fill(self.random.sample(fills, min(5, len(fills))))
+
+    def change_zone(self, _index: Recording, calendar: Calendar) -> None:
+        calendar.zone = self.random.choice(("UTC", "Europe/Berlin", "Pacific/Apia"))
+
+    def change_addresses(self, _index: Recording, calendar: Calendar) -> None:
+        calendar.addresses ^= {"mailto:boss@example.org"}
+
+    def mishap(self, _index: Recording, _calendar: Calendar) -> None:
+        if self.trouble.mishaps:
+            self.random.choice(self.trouble.mishaps)(self.random)
+
+    def ask_for_a_map(self, index: Recording, _calendar: Calendar) -> None:
+        week = week_of(MONDAY) + self.random.randrange(3)
+        self.trouble.mapped += self.world.check_map(index, self.world.calendars, week)
+
+    def ask(self, index: Recording, _calendar: Calendar) -> None:
+        start = MONDAY + self.random.randrange(-4 * WEEK, 6 * WEEK)
+        end = start + self.random.choice((1, HOUR, DAY, 10 * DAY, MONTH, 12 * WEEK))
+        mask = f"{self.random.randrange(6)}.ics" if self.random.random() < 0.3 else None
+        asked = self.random.sample(self.world.calendars, self.random.randrange(1, len(self.world.calendars) + 1))
+        self.world.check(index, asked, start, end, HORIZON, mask)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_memory_is_right_whatever_is_written(world: World, seed: int) -> None:
+    trouble = Trouble(MemoryIndex(), MemoryIndex(max_calendars=2))
+    Play(world, trouble, seed)
+    assert all(one.hits > 20 for one in trouble.indexes), "otherwise nothing was tried"
+    assert trouble.mapped > 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_redis_is_right_flushed_restarted_slowed_cut_off_and_filled_with_old_copies(
+    world: World, tmp_path: Path, seed: int
+) -> None:
+    with Server(tmp_path) as server, closing(Wire(server.port)) as wire:
+        indexes = [RedisIndex(wire.url, timeout=0.2, pause=0.02), RedisIndex(server.url, timeout=0.2, pause=0.02)]
+        trouble = Trouble(*indexes)
+
+        def flush(_random: Random) -> None:
+            with closing(server.client()) as client:
+                client.flushall()
+
+        def evict(random: Random) -> None:
+            with closing(server.client()) as client:
+                keys = sorted(client.keys("caldavd:*"))
+                for key in random.sample(keys, len(keys) // 3):
+                    client.delete(key)
+
+        def restart(_random: Random) -> None:
+            server.restart()
+
+        def slow(random: Random) -> None:
+            wire.delay = random.choice((0, 0, 0.01, 0.3))
+
+        def cut(random: Random) -> None:
+            wire.remaining = random.choice((None, None, 0, 20, 200, 2000))
+            if wire.remaining is None:
+                wire.cut()
+
+        trouble.mishaps = [flush, evict, restart, slow, slow, cut, cut]
+        try:
+            Play(world, trouble, seed)
+            assert trouble.indexes[1].hits > 20, "otherwise nothing was tried"
+        finally:
+            for index in indexes:
+                index.close()
+
+
+def test_a_cluster_is_right_as_well(world: World, tmp_path: Path) -> None:
+    with Cluster(tmp_path) as cluster:
+        indexes = [RedisIndex(cluster.url, timeout=1, pause=0.02) for _ in range(2)]
+        trouble = Trouble(*indexes)
+        trouble.mishaps = [lambda _random: cluster.flush()]
+        try:
+            Play(world, trouble, 7)
+            assert all(one.hits > 20 for one in trouble.indexes), "otherwise nothing was tried"
+        finally:
+            for index in indexes:
+                index.close()
+
+
+def test_the_doctor_finds_drift(world: World) -> None:
+    index = MemoryIndex()
+    calendar = world.calendars[0]
+    world.put(calendar, "a.ics", object_of("a", "DTSTART:20260303T090000Z", "DTEND:20260303T100000Z"))
+    world.check(index, world.calendars, MONDAY, MONDAY + WEEK, HORIZON, None)
+    assert world.drift(index) == []
+    version = world.store.run(lambda tx: world.of(tx, calendar).version, write=False)
+    index.fill([Fill(calendar.id, version, {week_of(MONDAY): []})])
+    assert len(world.drift(index)) == 1
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def fifty(tmp_path: Path) -> World:
+    made = World(tmp_path, people=50, calendars=1)
+    random = Random(5)
+    for calendar in made.calendars:
+        for at in range(4):
+            made.put(calendar, f"{at}.ics", random_object(random, f"{at}.ics", calendar.owner))
+    return made
+
+
+def test_fifty_attendees_over_a_month_cost_four_statements_and_two_round_trips(tmp_path: Path) -> None:
+    """From their names on: principals, calendars with their settings, what the index does not know."""
+    made = fifty(tmp_path)
+    names = {one.owner: one for one in made.calendars}
+    transparent = ("urn:ietf:params:xml:ns:caldav", "schedule-calendar-transp")
+
+    def question(tx: Transaction, index: FreeBusyIndex) -> int:
+        principals = tx.principals.by_names(list(names))
+        homes = [one.home_id for one in principals.values()]
+        rows = tx.collections.of_homes(homes, kinds=[CollectionKind.CALENDAR], names=[transparent])
+        found = {home.owner: Whose([made.at(names[home.owner], collection.revision)]) for home, collection, _ in rows}
+        return len(busy_of(tx, index, found, MONDAY, MONDAY + MONTH, horizon=HORIZON))
+
+    with Server(tmp_path) as server, closing(RedisIndex(server.url, timeout=2)) as index:
+        for most_statements, round_trips in ((4, 2), (3, 1)):
+            before = index.round_trips
+            with statements() as seen:
+                assert made.store.run(lambda tx: question(tx, index), write=False) == 50
+            assert len(seen) <= most_statements, seen
+            assert index.round_trips - before == round_trips
+    made.store.close()
+
+
+# --- what counts -----------------------------------------------------------------------------------------------------
+
+
+def ask(world: World, index: FreeBusyIndex, whose: Callable[[Transaction], Whose], days: int = 1) -> BusyTimes:
+    def work(tx: Transaction) -> BusyTimes:
+        return busy_of(tx, index, {"x": whose(tx)}, MONDAY, MONDAY + days * DAY, horizon=HORIZON)["x"]
+
+    return world.store.run(work, write=False)
+
+
+NINE = ("DTSTART:20260302T090000Z", "DTEND:20260302T100000Z")
+HOURS = object_of(
+    "h",
+    "BEGIN:AVAILABLE",
+    "UID:a",
+    "DTSTAMP:20260101T000000Z",
+    "DTSTART:20260302T080000Z",
+    "DTEND:20260302T160000Z",
+    "END:AVAILABLE",
+    kind="VAVAILABILITY",
+)
+
+
+def test_working_hours_in_the_inbox_and_in_calendars_count(world: World) -> None:
+    first, second = world.calendars[:2]
+    world.put(first, "a.ics", object_of("a", *NINE))
+    index = MemoryIndex()
+    expected = [
+        BusyPeriod(MONDAY, MONDAY + 8 * HOUR, Busy.UNAVAILABLE),
+        BusyPeriod(MONDAY + 9 * HOUR, MONDAY + 10 * HOUR),
+        BusyPeriod(MONDAY + 16 * HOUR, MONDAY + DAY, Busy.UNAVAILABLE),
+    ]
+    for _ in range(2):
+        answer = ask(world, index, lambda tx: Whose([world.of(tx, first), world.of(tx, second)], HOURS))
+        assert answer.periods == expected
+    assert ask(world, index, lambda tx: Whose([world.of(tx, first)])).hours is None
+    second.has_availability = True
+    world.put(second, "h.ics", HOURS, index)
+    for _ in range(2):
+        assert ask(world, index, lambda tx: Whose([world.of(tx, first), world.of(tx, second)])).periods == expected
+
+
+def test_of_nobody_and_of_no_time(world: World) -> None:
+    assert ask(world, MemoryIndex(), lambda _tx: Whose([])).periods == []
+    assert ask(world, MemoryIndex(), lambda tx: Whose([world.of(tx, world.calendars[0])]), days=0).periods == []
+
+
+def test_what_recurs_beyond_the_budget_is_never_taken_for_complete(world: World) -> None:
+    calendar = world.calendars[0]
+    body = object_of("a", "DTSTART:20200101T000000Z", "DURATION:PT1S", "RRULE:FREQ=SECONDLY;BYSECOND=1,3")
+    world.put(calendar, "a.ics", body)
+    index = Recording(MemoryIndex())
+    assert ask(world, index, lambda tx: Whose([world.of(tx, calendar)]), days=7).events
+    assert index.fills == []
+
+
+def test_packed_spans_count_where_they_cover_and_say_it_of_this_owner(world: World) -> None:
+    """The text says another hour than the spans, so that it can be seen which of the two was read."""
+    calendar = world.calendars[0]
+    me = next(iter(calendar.addresses))
+    invitation = ("ORGANIZER:mailto:boss@example.org", f"ATTENDEE:{me}")
+
+    def answer(*lines: str, horizon: tuple[int, int], version: int = DIGEST_VERSION) -> list[BusyPeriod]:
+        told = digest(parse(object_of("a", *NINE, *lines)), horizon=horizon, kind_of=lambda _event: Busy.BUSY)
+
+        def work(tx: Transaction) -> None:
+            tx.homes.lock((calendar.home,))
+            row = tx.objects.get(calendar.id, "a.ics", columns=frozenset())
+            assert row is not None
+            body = object_of("a", "DTSTART:20260302T120000Z", "DTEND:20260302T130000Z", *lines)
+            new = NewObject(
+                body, "text/calendar", "a", "VEVENT", organizer=told.organizer, spans=told.spans, digest_version=version
+            )
+            tx.objects.redigest(row.id, new)
+
+        world.put(calendar, "a.ics", object_of("a", "DTSTART:20260302T120000Z", "DTEND:20260302T130000Z", *lines))
+        world.store.run(work, write=True)
+        return list(ask(world, MemoryIndex(), lambda tx: Whose([world.of(tx, calendar)])).events)
+
+    wide, narrow = (MONDAY - MONTH, MONDAY + MONTH), (MONDAY, MONDAY + DAY)
+    packed, text = [BusyPeriod(MONDAY + 9 * HOUR, MONDAY + 10 * HOUR)], MONDAY + 12 * HOUR
+    assert answer(horizon=wide) == packed
+    assert [one.start for one in answer(horizon=narrow)] == [text]
+    assert [one.start for one in answer(horizon=wide, version=DIGEST_VERSION - 1)] == [text]
+    assert [one.start for one in answer(*invitation, horizon=wide)] == [text]
+    assert answer(f"ORGANIZER:{me}", "ATTENDEE:mailto:other@example.org", horizon=wide) == packed
+
+
+def test_what_a_write_touches(world: World) -> None:
+    calendar = world.calendars[0]
+    assert world.put(calendar, "a.ics", object_of("a", *NINE, "RRULE:FREQ=DAILY")).touched[0].end is None
+    hook = world.put(calendar, "a.ics", object_of("a", *NINE))
+    assert len(hook.touched) == 2
+    assert hook.touched[1] == (MONDAY + 9 * HOUR, MONDAY + 10 * HOUR)
+    assert world.put(calendar, "t.ics", object_of("t", "DUE:20260302T090000Z", kind="VTODO")).touched == ()
+    assert touched_by(None, None) == ()
