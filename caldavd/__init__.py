@@ -1,0 +1,7 @@
+"""What goes over HTTP: WebDAV (RFC 4918), access control (3744), CalDAV (4791) and sync (6578).
+
+Where to find things: :mod:`caldavd.wsgi` puts the parts together, :mod:`caldavd.app` is a request on one page,
+:mod:`caldavd.kinds` says which resources there are and what each can do, :mod:`caldavd.properties`,
+:mod:`caldavd.methods` and :mod:`caldavd.reports` are tables with one module per family. What a calendar *means* is in
+``scheduling``, where it is kept in ``storage``.
+"""

@@ -1,0 +1,243 @@
+"""A request on one page, and the only ``except``.
+
+Authenticate, locate, read the body, then run the method's handler in one transaction that may be run again from its
+start; what goes wrong becomes a status here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import webob
+
+from caldavd import errors, kinds
+from caldavd.access import Access, Memberships
+from caldavd.auth import Authenticated, Authenticator, Challenge
+from caldavd.compression import compress
+from caldavd.context import Context, Limits
+from caldavd.directory import Directory
+from caldavd.errors import DavError
+from caldavd.locking import check_if
+from caldavd.locks import HeldLocks
+from caldavd.methods import METHODS, Method
+from caldavd.proxy import Proxies
+from caldavd.request import Request, read_body
+from caldavd.resources import resolve
+from caldavd.response import XML_TYPE, Response
+from caldavd.router import BadPath, Location, OtherServer, Router, Space
+from config import log as logs
+from scheduling.scheduler import NeedHomes, Scheduler
+from storage.errors import Busy, StoreError
+from storage.rows import Principal
+from storage.store import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+
+#: On every answer: clients must not keep what another user of the same browser or proxy could see (RFC 9111 5.2.2).
+_COMMON: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The WSGI callable.
+
+    ``router`` holds the prefix that is set; ``proxies`` decides whose ``X-Forwarded-*`` count; ``access_log``: whether
+    every request is a line in the log.
+    """
+
+    store: Store
+    authenticator: Authenticator
+    router: Router = field(default_factory=Router)
+    limits: Limits = field(default_factory=Limits)
+    proxies: Proxies = field(default_factory=Proxies)
+    access_log: bool = False
+    memberships: Memberships = field(default_factory=Memberships)
+    scheduler: Scheduler | None = None
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers one request (PEP 3333)."""
+        began = time.perf_counter()
+        trusted = self.proxies.is_trusted(str(environ.get("REMOTE_ADDR") or ""))
+        with logs.request(environ.get("HTTP_X_REQUEST_ID") if trusted else None) as request_id:
+            response = self._answer(environ, request_id)
+            if self.access_log:
+                milliseconds = (time.perf_counter() - began) * 1000
+                method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
+                log.info("%s %r %d in %.1f ms", method, path, response.status, milliseconds)
+        response.headers.setdefault("DAV", self._dav)
+        return _send(response, environ, start_response, request_id)
+
+    @property
+    def _dav(self) -> str:
+        return kinds.DAV_HEADER if self.scheduler is None else kinds.DAV_HEADER_SCHEDULING
+
+    def _answer(self, environ: Environ, request_id: str) -> Response:
+        try:
+            return self._respond(environ, request_id)
+        except DavError as error:
+            return _of_error(error)
+        except StoreError as error:
+            return _of_error(errors.of_store(error))
+        except Exception:
+            log.exception("failed: %s %r", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
+            message = f"Something went wrong on the server. Its log says more under {request_id}."
+            return _of_error(DavError(500, message))
+
+    def _respond(self, environ: Environ, request_id: str) -> Response:
+        raw = webob.BaseRequest(environ)
+        seen = self.proxies.see(environ)
+        router = Router(seen.prefix) if seen.prefix != self.router.prefix else self.router
+        try:
+            path = _path(environ, router)
+            location = router.locate(path)
+        except BadPath as error:
+            raise errors.bad_request(str(error)) from error
+        if location.space is Space.WELL_KNOWN:
+            # RFC 6764 section 5: for every method and before authentication; 301 is what all clients follow.
+            return Response(301, {"Location": f"{router.prefix}/", "Content-Type": "text/plain"})
+        who = self.authenticator.authenticate(
+            authorization=raw.headers.get("Authorization"), remote_address=seen.remote_address, environ=environ
+        )
+        if not isinstance(who, Authenticated):
+            return _refuse(who)
+        method = METHODS.get(raw.method)
+        if method is None:
+            raise DavError(501, f"The method {raw.method[:32]!r} is not known here.")
+        if raw.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise DavError(
+                415, "Send the body as it is, without a Content-Encoding.", headers={"Accept-Encoding": "identity"}
+            )
+        request = Request(
+            method=raw.method,
+            path=path,
+            headers=raw.headers,
+            body=read_body(raw, limit=self.limits.max_body_size),
+            authorities=seen.authorities,
+            base_url=seen.base_url,
+            remote_address=seen.remote_address,
+            id=request_id,
+            query=dict(parse_qsl(raw.query_string, keep_blank_values=True, errors="replace")),
+        )
+        return self._run(request, router, location, method, who.principal)
+
+    def _run(self, request: Request, router: Router, location: Location, method: Method, user: Principal) -> Response:
+        destination = _destination(request, router) if method.destination else None
+        owners = {place.owner for place in (location, destination) if place is not None and place.space is Space.HOME}
+
+        def work(tx: Transaction) -> Response:
+            if method.write and owners:
+                tx.homes.lock_of(owners)
+            access = Access(tx, user, epoch=self.store.epoch, memberships=self.memberships)
+            context = Context(
+                request,
+                user,
+                tx,
+                self.store,
+                router,
+                access,
+                self.limits,
+                HeldLocks(tx),
+                Directory(tx),
+                destination,
+                self.scheduler,
+                frozenset(owners),
+            )
+            resource = resolve(tx, router, location, columns=method.columns)
+            access.require(resource)  # before anything else: what the user may not know of is 404, whatever is asked
+            if request.method not in resource.kind.methods:
+                if resource.kind is kinds.UNMAPPED and request.method not in _CREATING:
+                    raise errors.not_found()
+                raise not_allowed(resource.kind, request.method)
+            if request.body and not method.body:
+                raise DavError(415, f"{request.method} takes no body here.")
+            if not method.write:
+                check_if(context, resource)  # RFC 4918 section 10.4; a write does it after its privileges
+            return method.run(context, resource)
+
+        for _ in range(_WIDENINGS):
+            try:
+                return self.store.run(work, write=method.write)
+            except NeedHomes as more:  # deliveries reach further than the request says: again, with all of them locked
+                owners |= more.owners
+        raise Busy("The people of this meeting are being changed by others all the time; please try again.")
+
+
+#: How often a request may find out that deliveries need more homes (request, reply, update; each may once).
+_WIDENINGS: Final = 6
+_CREATING: Final = frozenset({"MKCOL", "MKCALENDAR", "PUT", "LOCK"})
+
+
+def not_allowed(kind: kinds.Kind, method: str) -> DavError:
+    """405 with ``Allow``; for MKCOL and MKCALENDAR on what exists with its precondition (RFC 4791 5.3.1.1)."""
+    allow = {"Allow": ", ".join(kind.methods)}
+    if method in ("MKCOL", "MKCALENDAR"):
+        condition = errors.RESOURCE_MUST_BE_NULL
+        return DavError(405, "There is something at this URL already.", condition=condition, headers=allow)
+    return DavError(405, f"{method} is not possible on this kind of resource.", headers=allow)
+
+
+def _destination(request: Request, router: Router) -> Location:
+    """The ``Destination`` header (RFC 4918 section 10.3)."""
+    value = request.header("Destination")
+    if value is None:
+        raise errors.bad_request("COPY and MOVE need a Destination header.")
+    try:
+        return router.locate_href(value, authorities=request.authorities)
+    except OtherServer as error:
+        raise DavError(502, "The Destination is on another server.") from error
+    except BadPath as error:
+        raise errors.bad_request(f"The Destination cannot be used: {error}") from error
+
+
+def _path(environ: Environ, router: Router) -> str:
+    """The decoded path below the prefix. Servers pass it as latin-1 (PEP 3333).
+
+    A request target has no fragment (RFC 9112 section 3.2): acting on what is before it could delete a collection
+    for something in it. Gunicorn and uWSGI tell the target as it came; granian has cut the fragment off by then.
+    """
+    if "#" in str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""):
+        raise BadPath("The URL holds a fragment (#), which is not for the server.")
+    try:
+        path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8")
+    except UnicodeError as error:
+        raise BadPath("The path is not UTF-8.") from error
+    if environ.get("SCRIPT_NAME") or not router.prefix or path.startswith("/.well-known/"):
+        return path or "/"
+    return router.strip_prefix(path)
+
+
+def _refuse(who: Challenge | Any) -> Response:
+    if isinstance(who, Challenge):
+        response = _of_error(DavError(401, "Log in with your user name and password."))
+        response.headers["WWW-Authenticate"] = f'Basic realm="{who.realm}", charset="UTF-8"'
+        return response
+    error = DavError(429, "Too many failed logins: wait a little.", headers={"Retry-After": str(who.retry_after)})
+    return _of_error(error)
+
+
+def _of_error(error: DavError) -> Response:
+    return Response(error.status, {"Content-Type": XML_TYPE, **error.headers}, error.body())
+
+
+def _send(response: Response, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
+    response = compress(response, environ.get("HTTP_ACCEPT_ENCODING", ""))
+    headers = {**_COMMON, "X-Request-Id": request_id, **response.headers}
+    body = response.body
+    if isinstance(body, bytes):
+        if response.status not in (204, 304) or body:
+            headers.setdefault("Content-Length", str(len(body)))
+        chunks: Iterable[bytes] = (body,) if body else ()
+    else:
+        chunks = body
+    if environ["REQUEST_METHOD"] == "HEAD":
+        chunks = ()
+    start_response(webob.Response(status=response.status).status, list(headers.items()))
+    return chunks

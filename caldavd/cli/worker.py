@@ -1,0 +1,107 @@
+"""``caldavd worker`` and ``caldavd why``: the mail that goes out, and what became of it."""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from caldavd.cli.session import Failure, Session, pass_session, table
+from caldavd.mail import worker_of
+from config import log
+from scheduling.addresses import normal
+from storage.rows import JournalEntry
+from storage.store import Transaction
+
+_PAGE: Final = 500
+
+#: SCHEDULE-STATUS in words (RFC 6638 section 3.2.9).
+STATUSES: Final = {
+    "1.0": "pending",
+    "1.1": "sent",
+    "1.2": "delivered",
+    "2.0": "answered",
+    "2.3": "partly understood",
+    "3.7": "no such user",
+    "3.8": "not allowed",
+    "5.1": "not delivered",
+    "5.2": "no way to deliver",
+    "5.3": "not allowed",
+}
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do what is due now, and end.")
+@pass_session
+def worker(session: Session, once: bool) -> None:
+    """Send the mail that waits, and keep house.
+
+    It runs until Ctrl-C or SIGTERM. `caldavd serve` does so by itself, unless [mail] worker is false. Several workers
+    do no harm.
+    """
+    settings = session.settings
+    log.configure(level=settings.logging.level, style=settings.logging.format)
+    made = worker_of(settings, session.store)
+    if made.transport is None:
+        click.echo("There is no mail to send: [mail] smtp_host is not set.", err=True)
+    if once:
+        done = made.drain()
+        click.echo(f"{done} mails and results done." if done else "Nothing to do.")
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: made.stop())
+    made.run()
+
+
+@click.command()
+@click.argument("uid")
+@click.argument("address", default="")
+@pass_session
+def why(session: Session, uid: str, address: str) -> None:
+    """Show what became of a meeting's messages.
+
+    Who sent what to whom, by which rule, and where to. UID is that of the event; with ADDRESS
+    (anna@example.org) only messages from and to this address. Times are in UTC. The log goes back 90 days.
+    """
+    wanted = normal(address) if address else ""
+
+    def page(after: int) -> list[tuple[int, JournalEntry]]:
+        def work(tx: Transaction) -> list[tuple[int, JournalEntry]]:
+            return list(tx.journal.of_uid(uid, address=wanted, after=after, limit=_PAGE))
+
+        return session.read(work)
+
+    found, after = [], 0
+    while entries := page(after):
+        found += [entry for _, entry in entries]
+        after = entries[-1][0]
+    if not found:
+        whose = f" from or to {address}" if address else ""
+        raise Failure(f"The scheduling log has no message{whose} about {uid!r}.")
+    click.echo(table([_row(entry) for entry in found], ("time", "method", "from", "to", "status", "went to", "why")))
+
+
+def _row(entry: JournalEntry) -> tuple[str, ...]:
+    code = entry.status.partition(";")[0]
+    meaning = STATUSES.get(code, "")
+    return (
+        f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M:%S}",
+        *(
+            _cell(text)
+            for text in (
+                entry.method,
+                entry.actor.removeprefix("mailto:"),
+                entry.recipient.removeprefix("mailto:"),
+                f"{entry.status} {meaning}".strip(),
+                entry.destination,
+                entry.reason,
+            )
+        ),
+    )
+
+
+def _cell(text: str) -> str:
+    """One line that a terminal only shows."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)

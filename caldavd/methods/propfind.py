@@ -1,0 +1,146 @@
+"""PROPFIND (RFC 4918 section 9.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from caldavd import kinds
+from caldavd.access import READ
+from caldavd.context import Context
+from caldavd.errors import PROPFIND_FINITE_DEPTH, bad_request, failed
+from caldavd.kinds import CALENDAR, HOME, HOMES, INBOX, PLAIN, PRINCIPALS, ROOT
+from caldavd.properties.registry import REGISTRY, load_stored, names_response, plan, render, responses
+from caldavd.request import INFINITY
+from caldavd.resources import Resource, of_collection, of_object, of_principal, resolve
+from caldavd.response import Response, xml
+from caldavd.router import Location, Space
+from caldavd.xml.multistatus import multistatus, prop_response
+from caldavd.xml.names import clark, dav
+from caldavd.xml.parse import Element, child, children, tag_of
+from storage.rows import OBJECT_COLUMNS, Principal
+
+_PAGE: Final = 1000
+
+
+def run(context: Context, resource: Resource) -> Response:
+    """A multistatus of the resource and, with Depth 1, its members."""
+    context.access.require_view(resource)
+    depth = context.request.depth(default=INFINITY)
+    if depth == INFINITY and resource.kind.is_collection:
+        message = 'PROPFIND with Depth "infinity" (or none) is not done on collections: use "0" or "1".'
+        raise failed(PROPFIND_FINITE_DEPTH, message=message)
+    preferences = context.request.preferences
+    resources: list[Resource] = []
+    if not (preferences.depth_noroot and depth):
+        resources.append(resource)
+    if depth:
+        resources += members(context, resource)
+    body = multistatus(_answer(context, resources, minimal=preferences.minimal))
+    headers = preferences.applied("return=minimal", "depth-noroot") | {"Vary": "Brief, Prefer"}
+    return xml(207, body, headers)
+
+
+def _answer(context: Context, resources: list[Resource], *, minimal: bool) -> Iterable[str]:
+    root = context.request.xml()
+    if root is None:
+        return all_properties(context, resources)
+    if root.tag != dav("propfind"):
+        raise bad_request("The body of a PROPFIND has to be a D:propfind element.")
+    forms = [found for found in children(root) if tag_of(found) in _FORMS]
+    if len(forms) != 1:
+        raise bad_request("D:propfind has to hold exactly one of D:prop, D:allprop and D:propname.")
+    form = tag_of(forms[0])
+    if form == dav("prop"):
+        return responses(context, resources, asked_names(forms[0]), minimal=minimal)
+    if form == dav("allprop"):
+        include = child(root, dav("include"))
+        return all_properties(context, resources, include=asked_names(include) if include is not None else ())
+    return property_names(context, resources)
+
+
+_FORMS: Final = frozenset({dav("prop"), dav("allprop"), dav("propname")})
+
+
+def asked_names(prop: Element) -> tuple[str, ...]:
+    """The names in ``D:prop`` or ``D:include``, each once, in their order."""
+    return tuple(dict.fromkeys(tag_of(found) for found in children(prop)))
+
+
+def all_properties(context: Context, resources: list[Resource], *, include: tuple[str, ...] = ()) -> Iterator[str]:
+    """A response each with all dead properties, the live ones that ``allprop`` covers, and what ``include`` adds."""
+    load_stored(context, resources, None)
+    for resource in resources:
+        names = REGISTRY.names(resource.kind, only_allprop=True)
+        dead = tuple(
+            name for name in (clark(*key) for key in resource.stored) if REGISTRY.find(name, resource.kind) is None
+        )
+        asked = tuple(dict.fromkeys((*names, *dead, *include)))
+        result = render(context, resource, plan(resource.kind, asked))
+        missing = [name for name in result.missing if name in include]
+        yield prop_response(resource.href, result.found, missing, forbidden=result.forbidden)
+
+
+def property_names(context: Context, resources: list[Resource]) -> Iterator[str]:
+    """A response each with the names of all its properties (``propname``)."""
+    load_stored(context, resources, None)
+    for resource in resources:
+        yield names_response(context, resource)
+
+
+def members(context: Context, resource: Resource) -> list[Resource]:
+    """The members that the asker may know of."""
+    router = context.router
+    if resource.kind is ROOT:
+        places = (Location(Space.PRINCIPALS), Location(Space.HOMES))
+        return [resolve(context.tx, router, place) for place in places]
+    if resource.kind is PRINCIPALS:
+        return [of_principal(router, one) for one in all_principals(context)]
+    if resource.kind is HOMES:
+        return homes(context)
+    result: list[Resource] = []
+    if resource.kind in (HOME, PLAIN):
+        below = context.tx.collections.children(resource.collection.id)
+        context.access.preload([*resource.chain, *below])
+        for one in below:
+            if one.kind in kinds.OF_COLLECTION:
+                found_one = of_collection(router, resource.owner, resource.home, (*resource.chain, one))
+                if context.access.listed(found_one):
+                    result.append(found_one)
+    if resource.kind in (HOME, PLAIN, CALENDAR, INBOX) and context.access.has(resource, READ):
+        result += objects_of(context, resource)
+    return result
+
+
+def all_principals(context: Context) -> Iterator[Principal]:
+    """Everybody, in the order of their names, read a page at a time."""
+    after = ""
+    while page := context.tx.principals.all(after=after, limit=_PAGE):
+        yield from page
+        after = page[-1].name
+
+
+def homes(context: Context) -> list[Resource]:
+    """The asker's own home, and those in which something names the asker or one of its groups; to an administrator all.
+
+    What is shared with everybody who is logged in is found in the home that it lies in, but makes nobody's list longer.
+    """
+    if context.user.admin:
+        ids = {one.home_id for one in all_principals(context)}
+    else:
+        ids = {context.user.home_id, *context.access.shared_homes()}
+    roots = context.tx.collections.roots(ids)
+    context.access.preload(root for _, root in roots)
+    return [of_collection(context.router, home.owner, home, (root,)) for home, root in roots]
+
+
+def objects_of(context: Context, resource: Resource, *, columns: frozenset[str] = OBJECT_COLUMNS) -> Iterator[Resource]:
+    """The objects of a collection, read a page at a time."""
+    after = 0
+    while True:
+        rows = context.tx.objects.page(resource.collection.id, columns=columns, after=after, limit=_PAGE)
+        for row in rows:
+            yield of_object(context.router, resource.owner, resource.home, resource.chain, row)
+        if len(rows) < _PAGE:
+            return
+        after = rows[-1].id

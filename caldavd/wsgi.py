@@ -1,0 +1,72 @@
+"""Where the parts are chosen and put together: the only place that knows which store and which authentication run.
+
+``caldavd.wsgi:application`` is the callable for any WSGI server (granian, gunicorn, uWSGI). It is built when it is
+first looked up, in the process that will serve, from the settings that ``config.load`` finds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Final
+
+from caldavd.app import Application
+from caldavd.auth import from_settings as authenticator_from
+from caldavd.mail import postbox_of, started, worker_of
+from caldavd.proxy import Proxies
+from caldavd.router import Router
+from caldavd.stores import store_of
+from config import load, log
+from config.settings import Settings
+from scheduling.posting import Postbox
+from scheduling.scheduler import Scheduler
+from storage.store import Store
+
+#: The name of the application with a worker beside it, which `caldavd serve` runs.
+WITH_WORKER: Final = "application_with_worker"
+
+
+def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | None = None) -> Application:
+    """The application for these settings, on ``store`` or on the one that the settings name.
+
+    ``postbox`` takes the mail of scheduling; without it there is one where the settings say that there is mail.
+
+    Raises ``storage.errors.SchemaMismatch`` where the database is not of this version.
+    """
+    opened = store if store is not None else store_of(settings, connections=settings.server.threads)
+    opened.check_schema()
+    proxies = Proxies(settings.server.trusted_proxies, settings.server.prefix, settings.server.base_url)
+    return Application(
+        store=opened,
+        authenticator=authenticator_from(settings, store=opened),
+        router=Router(settings.server.prefix),
+        limits=settings.limits,
+        proxies=proxies,
+        access_log=settings.logging.access,
+        scheduler=Scheduler(postbox or postbox_of(settings)) if settings.scheduling.enabled else None,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("application", WITH_WORKER):
+        raise AttributeError(name)
+    settings = load.load(load.find(None, os.environ), os.environ)
+    log.configure(level=settings.logging.level, style=settings.logging.format)
+    globals()[name] = application = _with_worker(settings) if name == WITH_WORKER else build(settings)
+    return application
+
+
+def _with_worker(settings: Settings) -> Application:
+    """The application, and beside it in the same process a worker that sends the mail, where there is any to send."""
+    if not (settings.mail.smtp_host and settings.mail.worker):
+        return build(settings)
+    store = store_of(settings, connections=settings.server.threads + 1)
+    worker = worker_of(settings, store)
+    application = build(settings, store=store, postbox=postbox_of(settings, worker))
+    started(worker)
+    return application
+
+
+if "uwsgi" in sys.modules:
+    # uWSGI looks into the module's dictionary and does not ask __getattr__; it imports this only to serve.
+    application = __getattr__("application")

@@ -1,0 +1,80 @@
+"""``D:multistatus`` (RFC 4918 section 13) as joined bytes.
+
+The rules that clients need (clients.md 8, 9, 14): the propstat with 200 comes first; status lines read ``HTTP/1.1 200
+OK`` whatever the connection speaks; a response has either propstats or one status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
+
+from caldavd.xml.fragment import DECLARATIONS, element, href, text
+
+HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus {DECLARATIONS}>'
+TAIL = "</D:multistatus>"
+
+#: Reason phrases that RFC 4918 adds or that Python spells in another way.
+_REASONS = {
+    207: "Multi-Status",
+    422: "Unprocessable Entity",
+    423: "Locked",
+    424: "Failed Dependency",
+    507: "Insufficient Storage",
+}
+
+
+def status_line(code: int) -> str:
+    """``HTTP/1.1 404 Not Found``."""
+    return f"HTTP/1.1 {code} {_REASONS.get(code) or HTTPStatus(code).phrase}"
+
+
+def propstat(code: int, inner: str, *, error: str = "", description: str = "") -> str:
+    """One ``D:propstat``; ``inner`` is the content of ``D:prop``, ``error`` the content of ``D:error``."""
+    parts = [f"<D:propstat><D:prop>{inner}</D:prop><D:status>{status_line(code)}</D:status>"]
+    if error:
+        parts.append(f"<D:error>{error}</D:error>")
+    if description:
+        parts.append(f"<D:responsedescription>{text(description)}</D:responsedescription>")
+    parts.append("</D:propstat>")
+    return "".join(parts)
+
+
+def prop_response(path: str, found: str, missing: Sequence[str] = (), *, forbidden: Sequence[str] = ()) -> str:
+    """A response of a PROPFIND or REPORT: ``found`` is rendered, ``missing`` and ``forbidden`` are Clark names."""
+    parts = ["<D:response>", href(path)]
+    if found or not (missing or forbidden):
+        parts.append(propstat(200, found))
+    if forbidden:
+        parts.append(propstat(403, "".join(element(name) for name in forbidden)))
+    if missing:
+        parts.append(propstat(404, "".join(element(name) for name in missing)))
+    parts.append("</D:response>")
+    return "".join(parts)
+
+
+def status_response(path: str, code: int, *, error: str = "", description: str = "") -> str:
+    """A response that has a status of its own and no properties."""
+    inner = f"<D:error>{error}</D:error>" if error else ""
+    if description:
+        inner += f"<D:responsedescription>{text(description)}</D:responsedescription>"
+    return f"<D:response>{href(path)}<D:status>{status_line(code)}</D:status>{inner}</D:response>"
+
+
+def multistatus(responses: Iterable[str], *, tail: str = "") -> bytes:
+    """The whole document; ``tail`` is a fragment after the responses (``D:sync-token``)."""
+    return "".join((HEAD, *responses, tail, TAIL)).encode()
+
+
+def stream(responses: Iterable[str], *, tail: str = "", chunk: int = 65536) -> Iterator[bytes]:
+    """The same in chunks of about ``chunk`` bytes."""
+    buffer = [HEAD]
+    size = 0
+    for response in responses:
+        buffer.append(response)
+        size += len(response)
+        if size >= chunk:
+            yield "".join(buffer).encode()
+            buffer, size = [], 0
+    buffer += (tail, TAIL)
+    yield "".join(buffer).encode()

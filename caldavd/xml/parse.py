@@ -1,0 +1,153 @@
+"""Incoming XML: one door, bounded in size and depth, without DTDs and entities (RFC 4918 section 20.6).
+
+defusedxml reads the text first, with a handler that counts depth; only then lxml builds the tree that the rest works
+on (dead properties need prefixes and attributes exactly as they came, RFC 4918 section 4.3).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+from xml.sax import SAXException
+from xml.sax.handler import ContentHandler
+
+from defusedxml import DefusedXmlException
+from defusedxml.expatreader import create_parser
+from lxml import etree
+
+MAX_DEPTH = 64
+#: Elements of one body. Each costs half a kilobyte once it is read, so that the size of the body alone bounds nothing.
+MAX_ELEMENTS = 100_000
+#: Attributes of one element, namespace declarations among them. The parser compares each with all others.
+MAX_ATTRIBUTES = 200
+#: Namespace prefixes that one body declares. An element that is stored takes all of them along.
+MAX_PREFIXES = 100
+
+_LXML = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+
+
+#: An element of a parsed body; the rest of the server knows lxml only by this name.
+Element = etree._Element
+
+
+class MalformedXML(ValueError):
+    """The body is not XML that this server takes; the message is for people."""
+
+
+class ExternalEntity(MalformedXML):
+    """The body names something outside of itself (RFC 4918 section 16, no-external-entities)."""
+
+
+#: A document type or an entity that is somewhere else. No ``<`` before the keyword: from each beginning the search goes
+#: to the next at most.
+_EXTERNAL = re.compile(rb"<!(?:DOCTYPE|ENTITY)\b[^<>]*\b(?:SYSTEM|PUBLIC)\b")
+
+
+class _Bounds(ContentHandler):
+    """Raises MalformedXML where the body is beyond the limits, before anything is built of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = 0
+        self.elements = 0
+        self.prefixes: set[str] = set()
+
+    def startElement(self, name: str, attrs: Any) -> None:
+        self.depth += 1
+        self.elements += 1
+        if self.depth > MAX_DEPTH:
+            raise MalformedXML(f"The XML body is nested deeper than {MAX_DEPTH} elements.")
+        if self.elements > MAX_ELEMENTS:
+            raise MalformedXML(f"The XML body has more than {MAX_ELEMENTS} elements.")
+        if len(attrs) > MAX_ATTRIBUTES:
+            raise MalformedXML(f"An element of the XML body has more than {MAX_ATTRIBUTES} attributes.")
+        self.prefixes.update(found for found in attrs.getNames() if found.startswith("xmlns:"))
+        if len(self.prefixes) > MAX_PREFIXES:
+            raise MalformedXML(f"The XML body declares more than {MAX_PREFIXES} namespace prefixes.")
+
+    def endElement(self, name: str) -> None:
+        self.depth -= 1
+
+
+def parse(body: bytes) -> etree._Element:
+    """The root element of ``body``. Raises :class:`MalformedXML`."""
+    try:
+        gate = create_parser(forbid_dtd=True)
+        gate.setContentHandler(_Bounds())
+        gate.parse(io.BytesIO(body))
+    except DefusedXmlException as error:
+        if _EXTERNAL.search(body.replace(b"\0", b"")):  # whichever of the UTFs it is in
+            raise ExternalEntity("The XML body refers to entities outside of it, which are never read.") from error
+        raise MalformedXML("The XML body has a document type declaration or entities, which are not taken.") from error
+    except (SAXException, UnicodeError, LookupError, ValueError) as error:
+        if isinstance(error, MalformedXML):
+            raise
+        raise MalformedXML(f"The body is not well-formed XML: {error}.") from error
+    try:
+        return etree.fromstring(body, etree.XMLParser(**_LXML))  # type: ignore[arg-type]
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise MalformedXML(f"The body is not well-formed XML: {error}.") from error
+
+
+def children(element: etree._Element) -> list[etree._Element]:
+    """Child elements; the parser leaves comments and processing instructions out, and entities are refused."""
+    return list(element)
+
+
+def child(element: etree._Element, name: str) -> etree._Element | None:
+    """The first child of this Clark name."""
+    return next((found for found in element if found.tag == name), None)
+
+
+def text_of(element: etree._Element | None) -> str:
+    """The element's own character data, stripped; empty where there is no element."""
+    return (element.text or "").strip() if element is not None else ""
+
+
+def tag_of(element: etree._Element) -> str:
+    """The element's Clark name."""
+    return str(element.tag)
+
+
+def serialize(element: etree._Element) -> bytes:
+    """The element on its own, so that it can be stored and put into another document.
+
+    With it go the namespace declarations that it needs, those whose prefix its text or attributes mention (XPath and
+    XML Schema write names there), and the ``xml:lang`` that is in scope (RFC 4918 section 4.3).
+    """
+    copy = etree.fromstring(_written(element), etree.XMLParser(**_LXML))  # type: ignore[arg-type]
+    if _LANGUAGE not in copy.attrib:
+        for ancestor in element.iterancestors():
+            value = ancestor.get(_LANGUAGE)
+            if value is not None:
+                copy.set(_LANGUAGE, value)
+                break
+    if all(str(inner.tag).startswith("{") for inner in copy.iter()):
+        # Elsewhere cleaning up would take ``xmlns=""`` away, and with it what an element without a namespace is.
+        etree.cleanup_namespaces(copy, keep_ns_prefixes=_mentioned_prefixes(copy))
+    return _written(copy)
+
+
+def _written(element: etree._Element) -> bytes:
+    """In UTF-8: in ASCII, names with other letters could not be written."""
+    return etree.tostring(element, encoding="utf-8", xml_declaration=False, with_tail=False)
+
+
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+def _mentioned_prefixes(element: etree._Element) -> list[str]:
+    declared = etree.iterwalk(element, events=("start-ns",))
+    prefixes = {prefix for _, (prefix, _) in declared if prefix}
+    if not prefixes:
+        return []
+    texts = [text for inner in element.iter() for text in (inner.text, inner.tail, *inner.attrib.values()) if text]
+    return [prefix for prefix in prefixes if any(f"{prefix}:" in text for text in texts)]
