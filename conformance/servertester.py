@@ -1,0 +1,65 @@
+"""caldav-server-tester (PyPI): probes which features of CalDAV a server has, one verdict a feature.
+
+`full` is a pass. Anything less (quirk, fragile, unsupported …) has to be listed with its reason, also where the
+feature is one that a server should not have.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from conformance.environments import environment
+from conformance.target import Target
+from conformance.verdicts import Outcome, Verdict, named
+
+ACCOUNT = 2
+TIMEOUT = 600  # seconds
+FEATURE = re.compile(
+    r"^## (?P<name>\S+)\nFeature support level found: (?P<level>\S+)\n"
+    r"(?:Extra check information:\n(?P<extra>(?:  .*\n)*))?",
+    re.MULTILINE,
+)
+OUTCOMES = {"full": Outcome.PASS, "quirk": Outcome.WARN, "fragile": Outcome.WARN}
+OUTCOMES |= {"unknown": Outcome.SKIP, "?": Outcome.SKIP}
+
+
+def version(_: Path) -> str:
+    """The version of the tester and of the library it uses."""
+    python = environment("pycaldav") / "python"
+    script = "from importlib.metadata import version as v; print(v('caldav-server-tester'), 'with caldav', v('caldav'))"
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
+    return f"caldav-server-tester {done.stdout.strip()}"
+
+
+def run(target: Target, folder: Path) -> Iterator[Verdict]:
+    """The verdicts of all its probes."""
+    account = target.account(ACCOUNT)
+    done = subprocess.run(
+        [
+            environment("pycaldav") / "caldav-server-tester",
+            *("--caldav-url", target.url),
+            *("--caldav-username", account.name, "--caldav-password", account.password, "--verbose"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        cwd=folder,
+    )
+    (folder / "report.txt").write_text(done.stdout, "utf-8")
+    (folder / "errors.txt").write_text(done.stderr, "utf-8")
+    verdicts = list(read(done.stdout))
+    yield from verdicts
+    if done.returncode or not verdicts:
+        yield Verdict("to-the-end", Outcome.FAIL, done.stderr.strip()[-300:])
+
+
+def read(report: str) -> Iterator[Verdict]:
+    """The verdicts in the tester's long report."""
+    for found in FEATURE.finditer(report):
+        level = found["level"]
+        extra = " ".join((found["extra"] or "").split())
+        yield Verdict(named(found["name"]), OUTCOMES.get(level, Outcome.FAIL), f"{level} {extra}".strip())
