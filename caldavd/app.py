@@ -31,8 +31,9 @@ from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import BadPath, Location, OtherServer, Router, Space
 from config import log as logs
-from scheduling.scheduler import NeedHomes, Scheduler
-from storage.errors import Busy, StoreError
+from scheduling.running import run_locked
+from scheduling.scheduler import Scheduler
+from storage.errors import StoreError
 from storage.rows import Principal
 from storage.store import Store, Transaction
 
@@ -132,9 +133,7 @@ class Application:
         destination = _destination(request, router) if method.destination else None
         owners = {place.owner for place in (location, destination) if place is not None and place.space is Space.HOME}
 
-        def work(tx: Transaction) -> Response:
-            if method.write and owners:
-                tx.homes.lock_of(owners)
+        def work(tx: Transaction, held: frozenset[str]) -> Response:
             access = Access(tx, user, epoch=self.store.epoch, memberships=self.memberships)
             context = Context(
                 request,
@@ -148,7 +147,7 @@ class Application:
                 Directory(tx),
                 destination,
                 self.scheduler,
-                frozenset(owners),
+                held,
             )
             resource = resolve(tx, router, location, columns=method.columns)
             access.require(resource)  # before anything else: what the user may not know of is 404, whatever is asked
@@ -162,16 +161,10 @@ class Application:
                 check_if(context, resource)  # RFC 4918 section 10.4; a write does it after its privileges
             return method.run(context, resource)
 
-        for _ in range(_WIDENINGS):
-            try:
-                return self.store.run(work, write=method.write)
-            except NeedHomes as more:  # deliveries reach further than the request says: again, with all of them locked
-                owners |= more.owners
-        raise Busy("The people of this meeting are being changed by others all the time; please try again.")
+        # Deliveries reach further than the request says: again then, with all of those homes locked.
+        return run_locked(self.store, owners, work, write=method.write)
 
 
-#: How often a request may find out that deliveries need more homes (request, reply, update; each may once).
-_WIDENINGS: Final = 6
 _CREATING: Final = frozenset({"MKCOL", "MKCALENDAR", "PUT", "LOCK"})
 
 

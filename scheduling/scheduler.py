@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import Final
+from typing import Final, Literal
 
 from scheduling import itip, rooms
 from scheduling.addresses import normal
@@ -28,6 +28,7 @@ from scheduling.itip import Actor, Message
 from scheduling.message import ATTENDEE_METHODS
 from scheduling.outcome import INVALID_USER, NO_WAY, Refusal
 from scheduling.posting import Mail, Postbox
+from scheduling.running import NeedHomes
 from storage.rows import Collection, CollectionKind, JournalEntry, NewObject, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
@@ -42,14 +43,6 @@ _ANSWERING: Final = frozenset({PrincipalKind.ROOM, PrincipalKind.RESOURCE})
 DEFAULT_CALENDAR: Final = "calendar"
 INBOX: Final = "inbox"
 OUTBOX: Final = "outbox"
-
-
-class NeedHomes(Exception):
-    """The homes of these principals have to be locked, too: run the work again from its start."""
-
-    def __init__(self, owners: frozenset[str]) -> None:
-        super().__init__(", ".join(sorted(owners)))
-        self.owners = owners
 
 
 class Refused(Exception):
@@ -71,6 +64,21 @@ class Changed:
     text: bytes | None
     schedule_tag: str
     takes_part: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of a message from outside.
+
+    ``status`` is the status that its sender may be told (RFC 6638 section 3.2.9, RFC 5546 section 3.6), ``reason`` a
+    sentence for people, ``action`` what was done to the recipient's object. ``owner`` is the name of the principal who
+    has the recipient's address, empty where nobody here has it (status 3.7).
+    """
+
+    status: str
+    reason: str
+    action: Literal["create", "update", "delete", "ignore"]
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,23 @@ class Scheduler:
         tag = kept if kept and not out.significant else new_tag()
         return Changed(text, tag if text is not None else "", takes_part=True)
 
+    def receive(self, tx: Transaction, message: Message, *, held: frozenset[str]) -> Received:
+        """A message from outside (mail, a web page) for somebody who lives here, applied as a delivery.
+
+        In this transaction: the recipient's object, the inbox item, what follows for others (their copies here, mail
+        to those elsewhere), the scheduling log. Who may send what has been looked at before; what the message may do
+        (a reply only for its sender, a change only by the organizer) is judged here. The same message a second time
+        changes nothing. ``held`` are the names whose homes are locked.
+
+        Raises:
+            NeedHomes: more homes have to be locked (see ``running.run_locked``).
+        """
+        now = datetime.fromtimestamp(tx.now, UTC)
+        run = Delivery(tx, held, now, self.postbox, "A message came in from outside.")
+        result = run.receive(message)
+        tx.journal.add(run.notes)
+        return result
+
 
 def new_tag() -> str:
     """A Schedule-Tag that was never given before (RFC 6638 section 3.2.10)."""
@@ -175,7 +200,7 @@ class Delivery:
             if person is None:
                 remote.append(message)
                 continue
-            statuses[message.recipient] = self._local(message, person, copies, rounds)
+            _, statuses[message.recipient] = self._local(message, person, copies, rounds)
             answer = self._answer_of_room(message, person, copies)
             if answer is not None:
                 answers.append(answer)
@@ -186,6 +211,21 @@ class Delivery:
         from_attendee = messages[0].method in ATTENDEE_METHODS
         text = itip.with_statuses(text, statuses, on="organizer" if from_attendee else "attendee")
         return self._with_answers(sender, answers, text, rounds) if answers else text
+
+    def receive(self, message: Message) -> Received:
+        """Applies a message from elsewhere; see ``Scheduler.receive``."""
+        people = self._people([message.recipient])
+        person = people.get(message.recipient)
+        if person is None:
+            reason = "Nobody here has this address."
+            self._note(message, INVALID_USER, "nowhere", reason)
+            return Received(INVALID_USER, reason, "ignore", "")
+        copies = self._copies([message], people)
+        applied, status = self._local(message, person, copies, _ROUNDS)
+        answer = self._answer_of_room(message, person, copies)
+        if answer is not None:
+            self.deliver(person, [answer], None)
+        return Received(status, applied.reason, applied.action, person.principal.name)
 
     def _with_answers(self, sender: Person, answers: Sequence[Message], text: bytes, rounds: int) -> bytes:
         """The organizer's text with the rooms' answers in it; the other attendees are told of all of them at once."""
@@ -218,8 +258,10 @@ class Delivery:
                 copies[home_id] = _scheduled(rows)
         return copies
 
-    def _local(self, message: Message, person: Person, copies: dict[int, ObjectRow | None], rounds: int) -> str:
-        """Applies a message to the recipient's calendar; returns the status for the sender."""
+    def _local(
+        self, message: Message, person: Person, copies: dict[int, ObjectRow | None], rounds: int
+    ) -> tuple[itip.Applied, str]:
+        """Applies a message to the recipient's calendar; returns what was done, and the status for the sender."""
         home_id = person.principal.home_id
         stored = copies.get(home_id)
         applied = itip.incoming(message, stored.body if stored is not None else None, person.actor, now=self.now)
@@ -231,7 +273,7 @@ class Delivery:
             case "create":
                 calendar = self._default_calendar(person)
                 if calendar is None or text is None:
-                    return INVALID_USER
+                    return applied, INVALID_USER
                 copies[home_id] = self._put(calendar, _free_name(), text, new_tag(), replaces=None)
             case "update" if stored is not None and text is not None:
                 calendar = self._collection(stored)
@@ -242,7 +284,7 @@ class Delivery:
                 copies[home_id] = None
         if applied.inbox:
             self._leave_in_inbox(message, person)
-        return applied.status
+        return applied, applied.status
 
     def _answer_of_room(self, message: Message, person: Person, copies: dict[int, ObjectRow | None]) -> Message | None:
         """A room's or resource's own answer to a request, written into its calendar; ``None`` where nobody answers."""
