@@ -427,6 +427,9 @@ class Store(Protocol):
     def epoch(self) -> str:
         """Random, changed by a restore: part of every token, ctag and cache key."""
 
+    def secret(self, purpose: str) -> bytes:
+        """A key of 32 bytes for signing (HMAC), another one for each purpose; it outlives restarts and restores."""
+
     def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """Runs ``work`` in one transaction, commits, then runs the after-commit hooks.
 

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from storage.sql.types import Bytes, Bytewise, Folded, Hash, Id, LongText, Name, Path
 
 #: The newest migration; ``check_schema`` compares the database with it.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -43,7 +43,8 @@ def _to(column: str, *, cascade: bool = True) -> ForeignKey:
     return ForeignKey(column, ondelete="CASCADE" if cascade else None)
 
 
-#: One row a fact about the whole store: ``epoch``; ``groups`` is locked by who changes the members of a group.
+#: One row a fact about the whole store: ``epoch``; ``secret``, which signs links and addresses; ``groups`` is locked by
+#: who changes the members of a group.
 meta = _table("meta", Column("name", Name, primary_key=True), Column("value", Name, nullable=False))
 
 principals = _table(
@@ -269,6 +270,44 @@ journal = _table(
     Column("reason", LongText, nullable=False),
     Index(None, "uid_hash", "id"),
     Index(None, "at"),
+)
+
+
+#: How a room or resource answers and what it offers; one without a row does as ``BookingRules`` says by default.
+bookings = _table(
+    "bookings",
+    Column("principal_id", BigInteger, _to("principals.id"), primary_key=True, autoincrement=False),
+    Column("policy", Bytewise(20), nullable=False),
+    Column("beyond", Bytewise(20), nullable=False),
+    Column("window_days", Integer, nullable=False),
+    Column("capacity", Integer, nullable=True),
+    # One name a line.
+    Column("equipment", LongText, nullable=False),
+    Column("place", LongText, nullable=False),
+    # Millionths of a degree.
+    Column("latitude", Integer, nullable=True),
+    Column("longitude", Integer, nullable=True),
+    Column("delegate_id", BigInteger, ForeignKey("principals.id", ondelete="SET NULL"), nullable=True),
+    Index(None, "delegate_id"),
+)
+
+#: Who has opened a link to their free/busy; a new serial makes a new link, and the old one is nobody's.
+freebusy_links = _table(
+    "freebusy_links",
+    Column("principal_id", BigInteger, _to("principals.id"), primary_key=True, autoincrement=False),
+    Column("serial", BigInteger, nullable=False),
+)
+
+#: Mails that were not believed, whole, for somebody to look at.
+held_mails = _table(
+    "held_mails",
+    _id(),
+    Column("received", BigInteger, nullable=False),
+    Column("sender", LongText, nullable=False),
+    Column("recipient", LongText, nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("body", Bytes, nullable=False),
+    Index(None, "received"),
 )
 
 

@@ -7,6 +7,7 @@ outcome is unknown: the transaction's own row in ``commits`` tells.
 
 from __future__ import annotations
 
+import hmac
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ _MARKS_KEPT = 3600
 _MARKS_DROPPED_EVERY = 1000
 
 _EPOCH = select(meta.c.value).where(meta.c.name == "epoch")
+_SECRET = select(meta.c.value).where(meta.c.name == "secret")
 _MARK = insert(commits)
 _FORGET_MARKS = delete(commits).where(commits.c.at < bindparam("before"))
 
@@ -66,6 +68,7 @@ class SqlStore:
         self._attempts = {**_ATTEMPTS, Verdict.RETRY: attempts}
         self._thread = local()
         self._epoch: str | None = None
+        self._secret: bytes | None = None
         self._written = 0
 
     @property
@@ -75,6 +78,13 @@ class SqlStore:
             with self._reading() as connection:
                 self._epoch = connection.execute(_EPOCH).scalar_one()
         return self._epoch
+
+    def secret(self, purpose: str) -> bytes:
+        """See :class:`storage.store.Store`."""
+        if self._secret is None:
+            with self._reading() as connection:
+                self._secret = bytes.fromhex(connection.execute(_SECRET).scalar_one())
+        return hmac.digest(self._secret, purpose.encode(), "sha256")
 
     def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See :class:`storage.store.Store`."""

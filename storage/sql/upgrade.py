@@ -25,7 +25,7 @@ _LOCK_NUMBER = 0x63616C646176
 
 
 def upgrade(backend: Backend) -> None:
-    """Brings the schema to the newest version and draws the first epoch."""
+    """Brings the schema to the newest version and draws the first epoch and the secret."""
     with _alone(backend) as connection:
         check_server(connection)
         configuration = Config()
@@ -42,7 +42,7 @@ def upgrade(backend: Backend) -> None:
                 f"The database was upgraded with another version of caldavd, which has to be installed again: {error}"
             ) from error
         known = set(connection.execute(select(meta.c.name)).scalars())
-        for name, value in (("epoch", token_hex(4)), ("groups", "")):
+        for name, value in (("epoch", token_hex(4)), ("groups", ""), ("secret", token_hex(32))):
             if name not in known:
                 connection.execute(insert(meta), {"name": name, "value": value})
         if connection.in_transaction():

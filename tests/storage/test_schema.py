@@ -86,6 +86,10 @@ def test_an_older_database_keeps_what_is_in_it(tmp_path: Path) -> None:
             "DROP TABLE queue",
             "DROP TABLE queue_texts",
             "DROP TABLE journal",
+            "DROP TABLE bookings",
+            "DROP TABLE freebusy_links",
+            "DROP TABLE held_mails",
+            "DELETE FROM meta WHERE name = 'secret'",
             "UPDATE alembic_version SET version_num = '0001'",
         ):
             connection.execute(text(statement))
@@ -94,7 +98,8 @@ def test_an_older_database_keeps_what_is_in_it(tmp_path: Path) -> None:
     store.upgrade()
     store.check_schema()
     assert store.epoch == epoch
-    assert {"queue", "journal"} <= set(inspect(engine).get_table_names())
+    assert len(store.secret("links")) == 32
+    assert {"queue", "journal", "bookings", "freebusy_links", "held_mails"} <= set(inspect(engine).get_table_names())
     engine.dispose()
     store.close()
 
@@ -114,6 +119,18 @@ def test_several_processes_may_upgrade_at_once(tmp_path: Path) -> None:
     for worker in workers:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
+
+
+def test_secrets_are_kept_and_differ_by_purpose_and_store(store: Store, url: str, tmp_path: Path) -> None:
+    other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
+    other.upgrade()
+    again = open_store(url)
+    again.upgrade()
+    store.new_epoch()
+    assert store.secret("links") == again.secret("links")
+    assert len({store.secret("links"), store.secret("mail"), other.secret("links")}) == 3
+    other.close()
+    again.close()
 
 
 def test_a_new_epoch_is_another_one(store: Store) -> None:
