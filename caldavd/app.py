@@ -7,15 +7,16 @@ start; what goes wrong becomes a status here and nowhere else.
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import webob
 
-from caldavd import errors, kinds
+from caldavd import errors, kinds, public
 from caldavd.access import Access, Memberships
 from caldavd.auth import Authenticated, Authenticator, Challenge
 from caldavd.compression import compress
@@ -25,11 +26,11 @@ from caldavd.errors import DavError
 from caldavd.locking import check_if
 from caldavd.locks import HeldLocks
 from caldavd.methods import METHODS, Method
-from caldavd.proxy import Proxies
+from caldavd.proxy import Proxies, Seen
 from caldavd.request import Request, read_body
 from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
-from caldavd.router import BadPath, Location, OtherServer, Router, Space
+from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
 from config import log as logs
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
@@ -44,6 +45,47 @@ Environ = dict[str, Any]
 
 #: On every answer: clients must not keep what another user of the same browser or proxy could see (RFC 9111 5.2.2).
 _COMMON: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A request that has not been read yet, and where it goes."""
+
+    raw: webob.BaseRequest
+    seen: Seen
+    router: Router
+    path: str
+    location: Location
+    id: str
+
+    @property
+    def space(self) -> public.Space | None:
+        """The space that answers without a login; ``None``: the request is for WebDAV."""
+        return public.SPACES.get(self.location.names[0]) if self.location.space is Space.PUBLIC else None
+
+    @property
+    def accept_language(self) -> str:
+        """The header (RFC 9110 section 12.5.4); empty where it is missing."""
+        return str(self.raw.headers.get("Accept-Language") or "")
+
+    def request(self, *, max_body: int) -> Request:
+        """Reads it. Raises 413, 415, 411 or 400 for a body that is not taken."""
+        raw, seen = self.raw, self.seen
+        if raw.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise DavError(
+                415, "Send the body as it is, without a Content-Encoding.", headers={"Accept-Encoding": "identity"}
+            )
+        return Request(
+            method=raw.method,
+            path=self.path,
+            headers=raw.headers,
+            body=read_body(raw, limit=max_body),
+            authorities=seen.authorities,
+            base_url=seen.base_url,
+            remote_address=seen.remote_address,
+            id=self.id,
+            query=dict(parse_qsl(raw.query_string, keep_blank_values=True, errors="replace")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +113,7 @@ class Application:
             response = self._answer(environ, request_id)
             if self.access_log:
                 milliseconds = (time.perf_counter() - began) * 1000
-                method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
-                log.info("%s %r %d in %.1f ms", method, path, response.status, milliseconds)
-        response.headers.setdefault("DAV", self._dav)
+                log.info("%s %r %d in %.1f ms", *_told(environ), response.status, milliseconds)
         return _send(response, environ, start_response, request_id)
 
     @property
@@ -81,60 +121,73 @@ class Application:
         return kinds.DAV_HEADER if self.scheduler is None else kinds.DAV_HEADER_SCHEDULING
 
     def _answer(self, environ: Environ, request_id: str) -> Response:
+        refusal: Callable[[DavError], Response] = _of_error
+        common: Mapping[str, str] = {"DAV": self._dav}
         try:
-            return self._respond(environ, request_id)
+            visit = self._visit(environ, request_id)
+            space = visit.space
+            if space is None:
+                response = self._respond(visit)
+            else:
+                common, refusal = public.HEADERS, lambda error: space.refused(error, visit.accept_language)
+                response = self._respond_publicly(visit, space)
         except DavError as error:
-            return _of_error(error)
+            response = refusal(error)
         except StoreError as error:
-            return _of_error(errors.of_store(error))
+            response = refusal(errors.of_store(error))
         except Exception:
-            log.exception("failed: %s %r", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
+            log.exception("failed: %s %r", *_told(environ))
             message = f"Something went wrong on the server. Its log says more under {request_id}."
-            return _of_error(DavError(500, message))
+            response = refusal(DavError(500, message))
+        response.headers = {**common, **response.headers}
+        return response
 
-    def _respond(self, environ: Environ, request_id: str) -> Response:
+    def _visit(self, environ: Environ, request_id: str) -> _Visit:
         raw = webob.BaseRequest(environ)
         seen = self.proxies.see(environ)
         router = Router(seen.prefix) if seen.prefix != self.router.prefix else self.router
         try:
             path = _path(environ, router)
-            location = router.locate(path)
+            return _Visit(raw, seen, router, path, router.locate(path), request_id)
         except BadPath as error:
             raise errors.bad_request(str(error)) from error
+
+    def _respond(self, visit: _Visit) -> Response:
+        raw, seen, location = visit.raw, visit.seen, visit.location
         if location.space is Space.WELL_KNOWN:
             # RFC 6764 section 5: for every method and before authentication; 301 is what all clients follow.
-            return Response(301, {"Location": f"{router.prefix}/", "Content-Type": "text/plain"})
+            return Response(301, {"Location": f"{visit.router.prefix}/", "Content-Type": "text/plain"})
         who = self.authenticator.authenticate(
-            authorization=raw.headers.get("Authorization"), remote_address=seen.remote_address, environ=environ
+            authorization=raw.headers.get("Authorization"), remote_address=seen.remote_address, environ=raw.environ
         )
         if not isinstance(who, Authenticated):
             return _refuse(who)
         method = METHODS.get(raw.method)
         if method is None:
             raise DavError(501, f"The method {raw.method[:32]!r} is not known here.")
-        if raw.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-            raise DavError(
-                415, "Send the body as it is, without a Content-Encoding.", headers={"Accept-Encoding": "identity"}
+        request = visit.request(max_body=self.limits.max_body_size)
+        return self._run(request, visit.router, location, method, who.principal)
+
+    def _respond_publicly(self, visit: _Visit, space: public.Space) -> Response:
+        """Answers what needs no login: the secret in the path decides (:mod:`caldavd.public`)."""
+        method = space.method(visit.raw.method)
+        request = visit.request(max_body=method.max_body)
+        names = visit.location.names[1:]
+
+        def work(tx: Transaction, held: frozenset[str]) -> Response:
+            return method.run(
+                public.Public(request, names, tx, self.store, visit.router, self.limits, self.scheduler, held)
             )
-        request = Request(
-            method=raw.method,
-            path=path,
-            headers=raw.headers,
-            body=read_body(raw, limit=self.limits.max_body_size),
-            authorities=seen.authorities,
-            base_url=seen.base_url,
-            remote_address=seen.remote_address,
-            id=request_id,
-            query=dict(parse_qsl(raw.query_string, keep_blank_values=True, errors="replace")),
-        )
-        return self._run(request, router, location, method, who.principal)
+
+        return run_locked(self.store, (), work, write=method.write)
 
     def _run(self, request: Request, router: Router, location: Location, method: Method, user: Principal) -> Response:
         destination = _destination(request, router) if method.destination else None
         owners = {place.owner for place in (location, destination) if place is not None and place.space is Space.HOME}
 
         def work(tx: Transaction, held: frozenset[str]) -> Response:
-            access = Access(tx, user, epoch=self.store.epoch, memberships=self.memberships)
+            hidden = kinds.OF_SCHEDULING if self.scheduler is None else frozenset()
+            access = Access(tx, user, epoch=self.store.epoch, memberships=self.memberships, hidden=hidden)
             context = Context(
                 request,
                 user,
@@ -205,6 +258,16 @@ def _path(environ: Environ, router: Router) -> str:
     if environ.get("SCRIPT_NAME") or not router.prefix or path.startswith("/.well-known/"):
         return path or "/"
     return router.strip_prefix(path)
+
+
+#: What follows the name of a public space; a calendar may have the same name.
+_SECRET: Final = re.compile(rf"^((?:/(?!calendars/|principals/)[^/]+)*?/+(?:{'|'.join(sorted(PUBLIC_ROOT))})/).+")
+
+
+def _told(environ: Environ) -> tuple[str, str]:
+    """Method and path for the log; of a public path only so much that it opens nothing to who reads the log."""
+    path = str(environ.get("PATH_INFO") or "")
+    return str(environ.get("REQUEST_METHOD")), _SECRET.sub(r"\1…", path)
 
 
 def _refuse(who: Challenge | Any) -> Response:

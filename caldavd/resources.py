@@ -87,7 +87,7 @@ def resolve(
             return Resource(kinds.PRINCIPAL, location, href, principal=principal)
         case Space.HOME:
             return _below_home(tx, router, location, columns)
-        case Space.NOWHERE:
+        case Space.NOWHERE | Space.PUBLIC:
             raise not_found()
 
 

@@ -14,9 +14,13 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 #: Names that nothing stored may take: at the root (design section 2).
 RESERVED_ROOT: Final = frozenset("api web rsvp freebusy push timezones metrics health .well-known".split())
+#: Of those, what is answered before anybody has logged in (:mod:`caldavd.public`).
+PUBLIC_ROOT: Final = frozenset({"rsvp", "freebusy"})
 #: Names in every home that belong to features of their own.
 RESERVED_HOME: Final = frozenset("inbox outbox notifications attachments".split())
 MAX_SEGMENT_BYTES: Final = 255
+#: Of a segment of a public path: a signed link is longer than a name. URLs of 2,000 characters arrive everywhere.
+MAX_PUBLIC_SEGMENT_BYTES: Final = 1500
 #: Segments of a path: each collection on the way is looked for.
 MAX_SEGMENTS: Final = 32
 
@@ -32,12 +36,16 @@ class Space(StrEnum):
     HOMES = "homes"
     HOME = "home"
     WELL_KNOWN = "well-known"
+    PUBLIC = "public"
     NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in the URL space: ``owner`` is a principal's name, ``names`` are the decoded segments below its home."""
+    """A place in the URL space: ``owner`` is a principal's name, ``names`` are the decoded segments below its home.
+
+    Of a public path ``names`` are all the segments.
+    """
 
     space: Space
     owner: str = ""
@@ -67,7 +75,10 @@ class Router:
             raise BadPath("The path holds control characters.")
         slash = path.endswith("/")
         segments = [segment for segment in path.split("/") if segment]
-        _check_segments(segments)
+        public = bool(segments) and segments[0] in PUBLIC_ROOT
+        _check_segments(segments, max_bytes=MAX_PUBLIC_SEGMENT_BYTES if public else MAX_SEGMENT_BYTES)
+        if public:
+            return Location(Space.PUBLIC, names=tuple(segments), slash=slash)
         match segments:
             case []:
                 return Location(Space.ROOT)
@@ -125,6 +136,8 @@ class Router:
         match location.space:
             case Space.ROOT | Space.WELL_KNOWN | Space.NOWHERE:
                 return f"{self.prefix}/"
+            case Space.PUBLIC:
+                return f"{self.prefix}/" + "/".join(map(encode, location.names))
             case Space.PRINCIPALS:
                 return f"{self.prefix}/principals/"
             case Space.PRINCIPAL:
@@ -149,14 +162,14 @@ class Router:
         return path + "/" if collection else path
 
 
-def _check_segments(segments: list[str]) -> None:
+def _check_segments(segments: list[str], *, max_bytes: int) -> None:
     if len(segments) > MAX_SEGMENTS:
         raise BadPath(f"The path has more than {MAX_SEGMENTS} segments.")
     for segment in segments:
         if segment in (".", ".."):
             raise BadPath("The path holds dot segments.")
-        if len(segment.encode()) > MAX_SEGMENT_BYTES:
-            raise BadPath(f"A segment of the path is longer than {MAX_SEGMENT_BYTES} bytes.")
+        if len(segment.encode()) > max_bytes:
+            raise BadPath(f"A segment of the path is longer than {max_bytes} bytes.")
 
 
 def encode(segment: str) -> str:
