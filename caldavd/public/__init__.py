@@ -17,7 +17,8 @@ from caldavd.errors import DavError
 from caldavd.request import Request
 from caldavd.response import Response
 from caldavd.router import Router
-from scheduling.scheduler import NeedHomes, Scheduler
+from scheduling.running import NeedHomes
+from scheduling.scheduler import Scheduler
 from storage.store import Store, Transaction
 
 #: On every answer that does not say otherwise: what a link shows is for who has the link, and the link goes nowhere.
