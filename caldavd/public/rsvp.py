@@ -14,4 +14,4 @@ def show(public: Public) -> Response:
     raise not_found(f"There is no invitation {public.names}.")
 
 
-SPACE: Final = Space({"GET": Method(show)})
+SPACE: Final[Space] = Space({"GET": Method(show)})
