@@ -56,7 +56,8 @@ class Message:
     ``sender`` and ``recipient`` are addresses in normal form; ``recurrence_ids`` are the instances it is about
     (instants, None for the whole); ``dtstamp`` is when it was made. ``in_order`` says that what the sender sent before
     has been applied: true inside one database, not so by mail. ``forced`` says that the sender asked for it by
-    SCHEDULE-FORCE-SEND (RFC 6638 7.2).
+    SCHEDULE-FORCE-SEND (RFC 6638 7.2), ``quiet`` that it only tells what somebody else has answered: copies here
+    follow, but nobody wants a mail for each answer.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Message:
     recurrence_ids: tuple[Rid, ...] = (None,)
     in_order: bool = True
     forced: bool = False
+    quiet: bool = False
 
     @property
     def key(self) -> str:

@@ -17,6 +17,7 @@ Decisions where RFC 6638 leaves a choice:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scheduling.message import Message, cancelled, envelope, shown
@@ -244,11 +245,27 @@ def _goes_on(after: Snapshot | None, rid: Rid) -> bool:
 def updates_for_others(
     before: Snapshot, after: Snapshot, actor: Actor, *, leave_out: AbstractSet[str], now: datetime
 ) -> tuple[Message, ...]:
-    """What the attendees must be told after replies changed ``before`` to ``after``, but for ``leave_out`` (4.2)."""
+    """What the attendees must be told after replies changed ``before`` to ``after``, but for ``leave_out`` (4.2).
+
+    Quiet messages, but to a delegator whose delegate has declined: they "MUST" be told (RFC 5546 4.2.5).
+    """
     if not _is_sent(after):
         return ()
     sender = _Sender(before, after, actor, now)
+    awaited = _deserted(after) - _deserted(before)
     try:
-        return tuple(sender.messages(frozenset(sender.addresses) - leave_out))
+        found = tuple(sender.messages(frozenset(sender.addresses) - leave_out))
     except TooMuchText:
         return ()
+    return tuple(one if one.recipient in awaited else replace(one, quiet=True) for one in found)
+
+
+def _deserted(snapshot: Snapshot) -> frozenset[str]:
+    """The delegators of whose delegates one has declined."""
+    return frozenset(
+        delegator
+        for part in snapshot.parts.values()
+        for party in part.attendees
+        if party.partstat == "DECLINED"
+        for delegator in party.addresses("DELEGATED-FROM")
+    )

@@ -198,7 +198,8 @@ class Delivery:
         for message in messages:
             person = people.get(message.recipient)
             if person is None:
-                remote.append(message)
+                if not message.quiet:
+                    remote.append(message)
                 continue
             _, statuses[message.recipient] = self._local(message, person, copies, rounds)
             answer = self._answer_of_room(message, person, copies)
@@ -268,7 +269,7 @@ class Delivery:
         text = applied.text
         self._note(message, applied.status, f"calendar of {person.principal.name}: {applied.action}", applied.reason)
         if applied.onward and rounds > 0:
-            text = self.deliver(person, applied.onward, text, rounds - 1, mailing=message.method != "REPLY")
+            text = self.deliver(person, applied.onward, text, rounds - 1)
         match applied.action:
             case "create":
                 calendar = self._default_calendar(person)

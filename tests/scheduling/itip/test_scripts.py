@@ -56,7 +56,14 @@ class Memory:
     def refused(self) -> str | None:
         return None if self.world.refused is None else self.world.refused.condition
 
-    def messages(self) -> list[str] | None:
+    def status(self, expected: str, uri: str) -> str:
+        return expected
+
+    def check_messages(self, expected: list[str]) -> None:
+        found = self.messages()
+        assert found == expected, "\n".join(["messages were:", *found])
+
+    def messages(self) -> list[str]:
         out = []
         for sent in self.world.sent:
             message = sent.message
