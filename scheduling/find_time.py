@@ -1,66 +1,131 @@
 """Finding a time for a meeting: the best slots, ranked, each with its reasons.
 
 Pure: values in (``slots.Wish``), values out. First the quarter hours in which nobody who has to come is busy or off
-work are found in bitmaps, as the index has them; what is left is checked to the second, a room is chosen, and
-``ranking`` (or another ranker) says what is best. Who asks, and by which protocol, is for the floor above.
+work are found in bitmaps, as the index has them; what is left is checked to the second, rooms are looked for, and
+``ranking`` (or another ranker) says what is best. Where the values come from is in ``gathering``; who asks, and by
+which protocol, is for the floor above.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import replace
+from math import gcd
+from typing import TYPE_CHECKING, Final
 
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.index import QUARTER, bits_of
-from scheduling.ranking import rank
-from scheduling.slots import Attendee, Candidate, Settings, Suggestion
+from scheduling.ranking import rank, who_is_busy
+from scheduling.slots import Attendee, Candidate, NotAWish, Settings, Suggestion, local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scheduling.availability import Availability
-    from scheduling.slots import Ranking, Wish
+    from scheduling.slots import Ranker, Ranking, Room, Wish
+
+#: So many rooms of a slot are compared, where it matters which one it is, and named.
+_ROOMS: Final = 3
 
 
-def find_time(
-    wish: Wish,
-    settings: Settings | None = None,
-    ranker: Callable[[Candidate, Wish, Settings], Ranking] = rank,
-) -> list[Suggestion]:
+def find_time(wish: Wish, settings: Settings | None = None, ranker: Ranker = rank) -> list[Suggestion]:
     """The best times for a meeting, the best first; at most ``wish.count``, and none that overlaps a better one.
 
-    Empty where all who have to come are never free together (or never have a room they need). Raises ValueError for a
-    duration or step that is none.
+    Empty where all who have to come are never free together (or never have a room they need). Raises ``NotAWish`` for
+    a duration or step that is none.
     """
-    if wish.duration <= 0 or wish.step <= 0:
-        raise ValueError("A meeting lasts some time, and begins at multiples of some time.")
     settings = settings if settings is not None else Settings()
-    search = _Search(wish, settings, keep_hours=True)
+    search = _checked(wish, settings, keep_hours=True)
     candidates = list(search.candidates())
     if not candidates and settings.beyond_hours:
-        candidates = list(_Search(wish, settings, keep_hours=False).candidates())
-    if len(candidates) > settings.most_candidates:  # thinned evenly, so that the end of the window has its chance
-        every = len(candidates) / settings.most_candidates
-        candidates = [candidates[int(at * every)] for at in range(settings.most_candidates)]
-    ranked = sorted(((ranker(one, wish, settings), one) for one in candidates), key=lambda r: (-r[0].score, r[1].start))
+        candidates = list(_checked(wish, settings, keep_hours=False).candidates())
+    return _best(wish, settings, ranker, _thinned(candidates, settings.most_candidates))
+
+
+def alternatives(wish: Wish, settings: Settings | None = None, ranker: Ranker = rank) -> list[Suggestion]:
+    """What comes nearest where there is no time for all: the fewest of those who have to come are busy.
+
+    Each says first who is (``Suggestion.busy``), or that it is the room that is missing. Within the working hours,
+    where there is anything within them. Raises as ``find_time``.
+    """
+    settings = settings if settings is not None else Settings()
+    for keep_hours in (True, False) if settings.beyond_hours else (True,):
+        missing = [(one, cost) for one, cost in _checked(wish, settings, keep_hours=keep_hours).compromises()]
+        if missing:
+            break
+    counts = Counter(cost for _, cost in missing)
+    wanted, most = 0, 0
+    for cost in sorted(counts):  # the cheapest, and as many as there may be suggestions
+        most, wanted = cost, wanted + counts[cost]
+        if wanted >= wish.count:
+            break
+    found: list[Suggestion] = []
+    for cost in sorted(cost for cost in counts if cost <= most):
+        group = _thinned([one for one, price in missing if price == cost], settings.most_candidates)
+        found += _best(wish, settings, ranker, group, taken=found)
+    return found[: wish.count]
+
+
+def _checked(wish: Wish, settings: Settings, *, keep_hours: bool) -> _Search:
+    if wish.duration <= 0 or wish.step <= 0:
+        raise NotAWish("A meeting lasts some time, and begins at multiples of some time.")
+    return _Search(wish, settings, keep_hours=keep_hours)
+
+
+def _thinned(candidates: list[Candidate], most: int) -> list[Candidate]:
+    """At most so many, evenly, so that the end of the window has its chance."""
+    if len(candidates) <= most:
+        return candidates
+    return [candidates[at * len(candidates) // most] for at in range(most)]
+
+
+def _best(
+    wish: Wish, settings: Settings, ranker: Ranker, candidates: list[Candidate], taken: Sequence[Suggestion] = ()
+) -> list[Suggestion]:
+    """The best of the candidates that overlap neither a better one nor one that is taken."""
+    travels = any(one.engagements for one in wish.attendees)
+    ranked: list[tuple[Ranking, Candidate]] = []
+    for one in candidates:
+        variants = _in_each_place(one) if travels else [one]
+        ranked.append(max(((ranker(each, wish, settings), each) for each in variants), key=lambda pair: pair[0].score))
+    ranked.sort(key=lambda pair: (-pair[0].score, pair[1].start))
     chosen: list[Suggestion] = []
     for ranking, one in ranked:
         if len(chosen) >= wish.count:
             break
-        if all(one.end <= better.start or better.end <= one.start for better in chosen):
-            chosen.append(_suggestion(ranking, one))
+        if all(one.end <= better.start or better.end <= one.start for better in (*taken, *chosen)):
+            chosen.append(_suggestion(wish, ranking, one))
     return chosen
 
 
-def _suggestion(ranking: Ranking, one: Candidate) -> Suggestion:
+def _in_each_place(candidate: Candidate) -> list[Candidate]:
+    """The candidate with each of its rooms, the best fitting one of each place: not all are equally far away."""
+    by_place: dict[object, Room] = {}
+    for room in candidate.rooms:
+        by_place.setdefault(room.place, room)
+    rooms = list(by_place.values())[:_ROOMS]
+    return [replace(candidate, room=room) for room in rooms] if rooms else [candidate]
+
+
+def _suggestion(wish: Wish, ranking: Ranking, one: Candidate) -> Suggestion:
+    reasons = list(ranking.reasons)
+    if one.busy:
+        reasons.insert(0, who_is_busy(one.busy))
+    elif wish.needs_room and one.room is None:
+        missing = "no suitable room is free"
+        reasons = [missing, *(why for why in reasons if why != missing)]
+    rooms = [one.room, *(room for room in one.rooms if room is not one.room)] if one.room is not None else []
     return Suggestion(
         one.start,
         one.end,
         ranking.score,
-        ranking.reasons,
+        tuple(reasons),
         one.room.name if one.room is not None else None,
         tuple(attendee.name for attendee in one.absent),
         tuple(attendee.name for attendee in one.outside),
+        tuple(room.name for room in rooms[:_ROOMS]),
+        tuple(attendee.name for attendee in one.busy),
     )
 
 
@@ -87,43 +152,73 @@ class _Search:
         self._busy = [(one, _Diary(p for p in one.busy if p.kind in kinds)) for one in wish.attendees]
         self._maybe = [(one, _Diary(p for p in one.busy if p.kind is Busy.TENTATIVE)) for one in wish.attendees if soft]
         self._off = [(one, _Diary(_off(one.hours))) for one in wish.attendees if one.hours is not None]
-        fitting = (one for one in wish.rooms if one.capacity >= wish.heads and wish.equipment <= one.equipment)
-        rooms = sorted(fitting, key=lambda room: (room.capacity, len(room.equipment), room.name))
+        rooms = sorted(
+            filter(wish.fits, wish.rooms),
+            key=lambda room: (room.capacity is None, room.capacity, len(room.equipment), room.name),
+        )
         self._rooms = [(room, _Diary([*room.busy, *_off(room.hours)])) for room in rooms]
 
     def candidates(self) -> Iterator[Candidate]:
+        """The times at which all who have to come can, and there is a room if one is needed."""
         wish = self._wish
         base = wish.start // QUARTER * QUARTER
-        blocked = self._blocked(base, -(-(wish.end - base) // QUARTER))
-        for start in range(-(-wish.start // wish.step) * wish.step, wish.end - wish.duration + 1, wish.step):
+        everybody = [*self._busy, *(self._off if self._keep_hours else ())]
+        blocked = _blocked(everybody, base, -(-(wish.end - base) // QUARTER))
+        for start in self._starts():
             # The quarters that lie in the slot as a whole; what is left at its edges is checked below.
             first, last = -(-(start - base) // QUARTER), (start + wish.duration - base) // QUARTER
             if first < last and blocked >> first & ((1 << last - first) - 1):
                 continue
             found = self._candidate(start, start + wish.duration)
-            if found is not None:
+            if not found.busy and (found.room is not None or not wish.needs_room) and self._within_hours(found):
                 yield found
 
-    def _blocked(self, base: int, quarters: int) -> int:
-        """The quarter hours in which somebody who has to come cannot."""
-        bits = 0
-        for attendee, diary in [*self._busy, *(self._off if self._keep_hours else ())]:
-            if attendee.required:
-                bits |= bits_of(diary.periods, base, quarters)
-        return bits
+    def compromises(self) -> Iterator[tuple[Candidate, int]]:
+        """The times at which somebody or the room is missing, and how many are."""
+        for start in self._starts():
+            found = self._candidate(start, start + self._wish.duration)
+            if self._within_hours(found):
+                cost = len(found.busy) + (found.room is None and self._wish.needs_room)
+                if cost:
+                    yield found, cost
 
-    def _candidate(self, start: int, end: int) -> Candidate | None:
+    def _starts(self) -> Iterator[int]:
+        """When a meeting may begin: multiples of the step on the wall, which moves where summer time begins or ends."""
+        wish = self._wish
+        # No clock in use today differs from UTC by anything but quarters of an hour.
+        grain = gcd(wish.step, QUARTER)
+        for at in range(-(-wish.start // grain) * grain, wish.end - wish.duration + 1, grain):
+            if local(wish.zone, at) % wish.step == 0:
+                yield at
+
+    def _within_hours(self, candidate: Candidate) -> bool:
+        return not self._keep_hours or not candidate.outside
+
+    def _candidate(self, start: int, end: int) -> Candidate:
         away = _who(self._busy, start, end)
-        outside = _who(self._off, start, end)
-        if any(one.required for one in away) or (self._keep_hours and any(one.required for one in outside)):
-            return None
-        room = next((room for room, diary in self._rooms if not diary.meets(start, end)), None)
-        if room is None and self._wish.needs_room:
-            return None
-        absent = tuple(dict.fromkeys([*away, *(one for one in outside if not one.required)]))
-        late = tuple(one for one in outside if one.required)
+        off = _who(self._off, start, end)
+        rooms = tuple(room for room, diary in self._rooms if not diary.meets(start, end))
+        absent = tuple(dict.fromkeys(one for one in (*away, *off) if not one.required))
         maybe = tuple(one for one in _who(self._maybe, start, end) if one not in absent)
-        return Candidate(start, end, room, absent, late, maybe)
+        return Candidate(
+            start,
+            end,
+            rooms[0] if rooms else None,
+            absent,
+            tuple(one for one in off if one.required),
+            maybe,
+            rooms,
+            tuple(one for one in away if one.required),
+        )
+
+
+def _blocked(diaries: Iterable[tuple[Attendee, _Diary]], base: int, quarters: int) -> int:
+    """The quarter hours in which somebody who has to come cannot."""
+    bits = 0
+    for attendee, diary in diaries:
+        if attendee.required:
+            bits |= bits_of(diary.periods, base, quarters)
+    return bits
 
 
 def _who(diaries: Sequence[tuple[Attendee, _Diary]], start: int, end: int) -> list[Attendee]:

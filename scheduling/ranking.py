@@ -2,21 +2,26 @@
 
 Owns the default ranker. A consideration looks at one candidate and says how good it is in its respect, from 0 to 1, and
 why; or None where it has nothing to say (no history, no rooms, all in one zone). The score is their weighted mean. To
-rank otherwise, hand another function with the arguments of ``rank`` to ``find_time``.
+rank otherwise, hand another function with the arguments of ``rank`` to ``find_time`` (``named_ranker`` finds the one
+that the settings name).
+
+What is said may be read by whoever asks, who may know of the others only when they are busy: no title and no place of a
+meeting is ever part of a reason, and what somebody likes is said with their name only where they are ``told`` of.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from scheduling.ical.values import DAY, wall
-from scheduling.slots import Ranking
+from scheduling.slots import Ranking, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scheduling.slots import Attendee, Candidate, Settings, Wish
+    from scheduling.slots import Attendee, Candidate, Ranker, Settings, Wish
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 #: Between these hours of the day on the wall a meeting is no burden; at so many seconds from them it is a full one.
@@ -27,6 +32,8 @@ _PRIOR: Final = 4.0
 _STATED: Final = 0.9
 _GOOD: Final = 0.6
 _BAD: Final = 0.35
+#: What the score knows of somebody who is not told of: they like it, they do not, or nothing in particular.
+_COARSELY: Final = (0.75, 0.5, 0.25)
 
 
 class Mark(NamedTuple):
@@ -52,6 +59,18 @@ def rank(candidate: Candidate, wish: Wish, settings: Settings) -> Ranking:
     return Ranking(round(total / weight_of_all, 4) if weight_of_all else 1.0, tuple(why for _, why in said))
 
 
+def named_ranker(name: str) -> Ranker:
+    """The function that ``module:function`` names. Raises ValueError with a sentence where there is none."""
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"The ranker {name!r} cannot be had: {error}.") from error
+    if callable(found):
+        return cast("Ranker", found)
+    raise ValueError(f"The ranker {name!r} is no function.")
+
+
 # --- learned from history --------------------------------------------------------------------------------------------
 
 
@@ -59,11 +78,20 @@ def liking(attendee: Attendee, instant: int) -> float | None:
     """How likely somebody is to accept a meeting at ``instant``, by weekday and half of the day; None: no idea.
 
     What was answered on such mornings (or afternoons) counts against what was answered on all mornings, and that
-    against what was stated: the fewer the answers, the less they say.
+    against what was stated: the fewer the answers, the less they say. Of who is not told of it is one of three values.
     """
     if not attendee.history and attendee.prefers is None:
         return None
-    day, afternoon = attendee.half_day(instant)
+    half_day = attendee.half_day(instant)
+    if half_day not in attendee.liked:
+        value = _liking(attendee, *half_day)
+        good, so_so, bad = _COARSELY
+        coarse = good if value >= _GOOD else bad if value < _BAD else so_so
+        attendee.liked[half_day] = value if attendee.told else coarse
+    return attendee.liked[half_day]
+
+
+def _liking(attendee: Attendee, day: int, afternoon: bool) -> float:  # noqa: FBT001 - as ``half_day`` has it
     answers = attendee.answers
     thought = 0.5
     if attendee.prefers is not None:
@@ -85,11 +113,13 @@ def _preference(candidate: Candidate, wish: Wish, _settings: Settings) -> Mark |
         return None
     weights = [1.0 if attendee.required else 0.5 for _, attendee in liked]
     mean = sum(weight * value for weight, (value, _) in zip(weights, liked, strict=True)) / sum(weights)
-    worst, who = min(liked, key=lambda one: one[0])
+    worst, who = min(liked, key=lambda one: (one[0], not one[1].told))
+    if worst < _BAD and not who.told:
+        return Mark(mean, "not when everybody is in the habit of meeting")
     if worst < _BAD:
         return Mark(mean, f"{who.name} seldom takes meetings on {_when(who, candidate.start)}")
     if worst >= _GOOD:
-        everybody = liked[0][1].name if len(liked) == 1 else "everybody"
+        everybody = liked[0][1].name if len(liked) == 1 and who.told else "everybody"
         half = "afternoon" if liked[0][1].half_day(candidate.start)[1] else "morning"
         same = all(one.half_day(candidate.start)[1] is (half == "afternoon") for _, one in liked)
         return Mark(mean, f"in the {half}, as {everybody} likes it" if same else f"at a time that {everybody} likes")
@@ -159,8 +189,8 @@ def _hours(candidate: Candidate, wish: Wish, _settings: Settings) -> Mark | None
 
 def burden(attendee: Attendee, start: int, end: int) -> float:
     """How hard the hour of the day is for somebody: 0 within the day, 1 in the middle of the night."""
-    local = attendee.zone.to_local(start)
-    begin, finish = local % DAY, local % DAY + end - start
+    begin = local(attendee.zone, start) % DAY
+    finish = begin + end - start
     early, late = _COMFORTABLE[0] - begin, finish - _COMFORTABLE[1]
     return min(1.0, max(0, early, late) / _FULL_BURDEN)
 
@@ -168,7 +198,7 @@ def burden(attendee: Attendee, start: int, end: int) -> float:
 def _fairness(candidate: Candidate, wish: Wish, _settings: Settings) -> Mark | None:
     """As good as it is for whom it is the worst: a mean would let one person pay for all."""
     present = _present(candidate, wish)
-    if len({one.zone.to_local(candidate.start) for one in present}) < 2:
+    if len({local(one.zone, candidate.start) for one in present}) < 2:
         return None
     worst, who = max(((burden(one, candidate.start, candidate.end), one) for one in present), key=lambda one: one[0])
     if worst:
@@ -217,6 +247,8 @@ def _room(candidate: Candidate, wish: Wish, _settings: Settings) -> Mark | None:
         return None
     if candidate.room is None:
         return Mark(0.0, "no suitable room is free")
+    if candidate.room.capacity is None:
+        return Mark(0.75, f"{candidate.room.name} is free; nobody has said how many it holds")
     fit = min(1.0, wish.heads / candidate.room.capacity) if candidate.room.capacity else 1.0
     return Mark(0.5 + fit / 2, f"{candidate.room.name} is free")
 
@@ -242,11 +274,17 @@ CONSIDERATIONS: Final[dict[str, Callable[[Candidate, Wish, Settings], Mark | Non
 
 
 def _present(candidate: Candidate, wish: Wish) -> list[Attendee]:
-    return [one for one in wish.attendees if one not in candidate.absent] if candidate.absent else list(wish.attendees)
+    away = {*candidate.absent, *candidate.busy}
+    return [one for one in wish.attendees if one not in away] if away else list(wish.attendees)
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def who_is_busy(busy: Sequence[Attendee]) -> str:
+    """Why a time is no more than an alternative."""
+    return f"only {busy[0].name} is busy" if len(busy) == 1 else f"{_names(busy)} are busy"
 
 
 def _names(attendees: Sequence[Attendee], most: int = 3) -> str:
@@ -257,4 +295,4 @@ def _names(attendees: Sequence[Attendee], most: int = 3) -> str:
 
 
 def _clock(attendee: Attendee, instant: int) -> str:
-    return f"{wall(attendee.zone.to_local(instant)):%H:%M}"
+    return f"{wall(local(attendee.zone, instant)):%H:%M}"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC
-from scheduling.ical.values import DAY, wall
+from scheduling.ical.values import DAY
 from scheduling.index import QUARTER
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
     from scheduling.ical.timezones import Zone
 
 _EARTH_KM: Final = 6371.0
+#: 1970-01-01 was one; Monday is 0.
+_THURSDAY: Final = 3
+
+
+class NotAWish(ValueError):
+    """What is asked for cannot be a meeting; the message is a sentence for people."""
+
+
+@lru_cache(maxsize=8192)
+def local(zone: Zone, instant: int) -> int:
+    """What the clock on the wall shows there. Every consideration asks it of the same few instants."""
+    return zone.to_local(instant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +65,12 @@ class Answered(NamedTuple):
 class Attendee:
     """Somebody who is to come. ``hours`` are the working hours (None: none stated), ``history`` what is learned from.
 
-    Meetings that somebody simply has count as accepted in the history. What follows from these values alone is worked
-    out once: ``engaged`` and ``closed`` are disjoint and in order, firm meetings without and with the time off work;
-    ``answers`` counts the history by weekday (Monday is 0), whether it was after noon, and whether it was accepted.
+    ``told``: whoever asks may know what this one is in the habit of. Of others only a coarse idea of what they like
+    goes into the score, and no name is said with it. Meetings that somebody simply has count as accepted in the
+    history. What follows from these values alone is worked out once: ``engaged`` and ``closed`` are disjoint and in
+    order, firm meetings without and with the time off work;
+    ``answers`` counts the history by weekday (Monday is 0), whether it was after noon, and whether it was accepted;
+    ``liked`` is where a ranker keeps what it made of that, by weekday and half of the day.
     """
 
     name: str
@@ -65,9 +81,11 @@ class Attendee:
     prefers: Literal["morning", "afternoon"] | None = None
     history: Sequence[Answered] = ()
     engagements: Sequence[Engagement] = ()
+    told: bool = True
     engaged: Sequence[BusyPeriod] = field(init=False, repr=False)
     closed: Sequence[BusyPeriod] = field(init=False, repr=False)
     answers: Mapping[tuple[int, bool, bool], int] = field(init=False, repr=False)
+    liked: dict[tuple[int, bool], float] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         firm = [BusyPeriod(one.start, one.end) for one in self.busy if one.kind is not Busy.TENTATIVE]
@@ -79,16 +97,16 @@ class Attendee:
 
     def half_day(self, instant: int) -> tuple[int, bool]:
         """The weekday of an instant where this attendee is (Monday is 0), and whether it is after noon."""
-        local = self.zone.to_local(instant)
-        return wall(local).weekday(), local % DAY >= DAY // 2
+        there = local(self.zone, instant)
+        return (there // DAY + _THURSDAY) % 7, there % DAY >= DAY // 2
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room or resource that could be taken."""
+    """A room or resource that could be taken. ``capacity`` None: nobody has said how many it holds."""
 
     name: str
-    capacity: int
+    capacity: int | None
     equipment: frozenset[str] = frozenset()
     busy: Sequence[BusyPeriod] = ()
     hours: Availability | None = None
@@ -99,9 +117,9 @@ class Room:
 class Wish:
     """The meeting that a time is looked for: ``duration`` seconds between ``start`` and ``end``.
 
-    It begins at a multiple of ``step`` seconds. ``people`` is how many have to fit into the room (None: all attendees);
-    ``needs_room``: not without one of ``rooms``, else one is taken where one is free. ``place`` is where it is without
-    a room.
+    It begins at a multiple of ``step`` seconds on the wall of ``zone``. ``people`` is how many have to fit into the
+    room (None: all attendees); ``needs_room``: not without one of ``rooms``, else one is taken where one is free.
+    ``place`` is where it is without a room.
     """
 
     attendees: Sequence[Attendee]
@@ -115,6 +133,13 @@ class Wish:
     place: Place = Place()
     step: int = QUARTER
     count: int = 5
+    zone: Zone = UTC
+
+    def fits(self, room: Room) -> bool:
+        """Whether the room holds all who come and has what is needed; one of unknown size does while nobody asks."""
+        if not self.equipment <= room.equipment:
+            return False
+        return self.people is None if room.capacity is None else room.capacity >= self.heads
 
     @property
     def heads(self) -> int:
@@ -126,7 +151,9 @@ class Wish:
 class Candidate:
     """A time at which all who have to can come; ``absent`` are the optional ones who cannot.
 
-    ``outside``: for whom it is outside of the working hours; ``tentative``: who may have something else then.
+    ``outside``: for whom it is outside of the working hours; ``tentative``: who may have something else then. ``rooms``
+    are all that fit and are free, the best fitting first, and ``room`` is the one that is taken. ``busy`` are who have
+    to come and cannot: there are none but in an alternative where nothing else was found.
     """
 
     start: int
@@ -135,6 +162,8 @@ class Candidate:
     absent: tuple[Attendee, ...] = ()
     outside: tuple[Attendee, ...] = ()
     tentative: tuple[Attendee, ...] = ()
+    rooms: tuple[Room, ...] = ()
+    busy: tuple[Attendee, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +231,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A time that is offered."""
+    """A time that is offered: a ``Candidate`` with names for people and rooms, its score and its reasons in words."""
 
     start: int
     end: int
@@ -211,6 +240,8 @@ class Suggestion:
     room: str | None = None
     absent: tuple[str, ...] = ()
     outside_hours: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
 
 
 #: What ranks: ``ranking.rank``, or a plug-in with the same arguments.
