@@ -323,6 +323,44 @@ class JournalEntry:
     reason: str
 
 
+class BookingPolicy(StrEnum):
+    """How a room or resource answers when it is invited."""
+
+    AUTOMATIC = "automatic"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    DELEGATE = "delegate"
+    NONE = "none"
+
+
+class Beyond(StrEnum):
+    """What a room does with a booking that reaches beyond how far ahead it can be booked, or never ends."""
+
+    DECLINE = "decline"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """How a room or resource answers, and what it offers. ``None``: not said, the installation's default counts.
+
+    ``window_days`` is how far ahead it can be booked, ``capacity`` how many people fit in. ``equipment`` are names,
+    ``place`` is where it is in words, ``latitude`` and ``longitude`` the same in degrees (kept to a millionth).
+    ``delegate_id`` is the principal that answers for it where the policy says so.
+    """
+
+    principal_id: int
+    policy: BookingPolicy | None = None
+    beyond: Beyond | None = None
+    window_days: int | None = None
+    capacity: int | None = None
+    equipment: tuple[str, ...] = ()
+    place: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    delegate_id: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A page of changes in one collection, in the order of their numbers.

@@ -17,6 +17,7 @@ from storage.rows import (
     Ace,
     Address,
     AppPassword,
+    Booking,
     ByAddress,
     Collection,
     CollectionKind,
@@ -387,6 +388,16 @@ class Journal(Protocol):
         """
 
 
+class Bookings(Protocol):
+    """How rooms and resources answer, and what they offer. No home has to be locked."""
+
+    def of(self, principal_ids: Members[int]) -> Mapping[int, Booking]:
+        """What is set for many rooms, in one statement a batch; those of which nothing was ever set are not in it."""
+
+    def set(self, booking: Booking) -> None:
+        """Replaces what is set for a room. Raises ``UnstorableText``."""
+
+
 class Transaction(Protocol):
     """One transaction, in parts. Usable only inside ``Store.run``."""
 
@@ -412,6 +423,8 @@ class Transaction(Protocol):
     def queue(self) -> Queue: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def bookings(self) -> Bookings: ...
 
     @property
     def now(self) -> int:

@@ -15,6 +15,7 @@ from storage.errors import Misuse, QuotaExceeded
 from storage.rows import Collection, Home
 from storage.sql.acls import SqlAcls
 from storage.sql.backend import Backend
+from storage.sql.bookings import SqlBookings
 from storage.sql.changes import SqlChanges
 from storage.sql.collections import SqlCollections
 from storage.sql.homes import SqlHomes
@@ -88,6 +89,7 @@ class SqlTransaction:
         self.logins = SqlLogins(self)
         self.queue = SqlQueue(self)
         self.journal = SqlJournal(self)
+        self.bookings = SqlBookings(self)
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """See :class:`storage.store.Transaction`."""
