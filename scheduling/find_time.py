@@ -50,10 +50,9 @@ def alternatives(wish: Wish, settings: Settings | None = None, ranker: Ranker = 
     where there is anything within them. Raises as ``find_time``.
     """
     settings = settings if settings is not None else Settings()
-    for keep_hours in (True, False) if settings.beyond_hours else (True,):
-        missing = [(one, cost) for one, cost in _checked(wish, settings, keep_hours=keep_hours).compromises()]
-        if missing:
-            break
+    missing = list(_checked(wish, settings, keep_hours=True).compromises())
+    if not missing and settings.beyond_hours:
+        missing = list(_checked(wish, settings, keep_hours=False).compromises())
     counts = Counter(cost for _, cost in missing)
     wanted, most = 0, 0
     for cost in sorted(counts):  # the cheapest, and as many as there may be suggestions

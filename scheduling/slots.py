@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC
@@ -18,7 +18,7 @@ from scheduling.ical.values import DAY
 from scheduling.index import QUARTER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from scheduling.availability import Availability
     from scheduling.ical.timezones import Zone
@@ -32,10 +32,14 @@ class NotAWish(ValueError):
     """What is asked for cannot be a meeting; the message is a sentence for people."""
 
 
-@lru_cache(maxsize=8192)
 def local(zone: Zone, instant: int) -> int:
     """What the clock on the wall shows there. Every consideration asks it of the same few instants."""
-    return zone.to_local(instant)
+    return _local(cast("Hashable", zone), instant)
+
+
+@lru_cache(maxsize=8192)
+def _local(zone: Hashable, instant: int) -> int:
+    return cast("Zone", zone).to_local(instant)
 
 
 @dataclass(frozen=True, slots=True)
