@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 
 class PrincipalKind(StrEnum):
@@ -187,8 +187,8 @@ OBJECT_COLUMNS = frozenset(
 )
 
 #: Columns that every object read one by one (or by name) has, asked for or not: what ``put``, ``move`` and ``remove``
-#: need.
-KEY_COLUMNS = frozenset("id home_id collection_id name uid number size created".split())
+#: need, and what they tell of the change (``Moved``).
+KEY_COLUMNS = frozenset("id home_id collection_id name uid number size created component starts_at ends_at".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +210,39 @@ class NewObject:
     spans: bytes = b""
     digest_version: int = 0
     schedule_tag: str = ""
+
+
+class Bounds(NamedTuple):
+    """When an object is that was written: its kind, and the bounds of all its instances as in :class:`ObjectRow`."""
+
+    component: str
+    starts_at: int | None
+    ends_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A collection that a committed transaction moved on: for whoever keeps something that was computed from it.
+
+    ``before`` is its revision at the beginning of the transaction (``None``: it did not read it under the lock),
+    ``after`` the last number drawn in it. ``touched`` are the objects that were written, as they were and as they are;
+    ``None``: any of them may have changed. A change of properties touches nothing.
+    """
+
+    collection_id: int
+    before: int | None
+    after: int
+    touched: Sequence[Bounds] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One of many objects that are stored together; the fields are the arguments of ``Objects.put``."""
+
+    collection: Collection
+    name: str
+    new: NewObject
+    replaces: ObjectRow | None = None
 
 
 #: What a stored property, an ACL or a lock belongs to.

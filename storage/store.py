@@ -29,12 +29,14 @@ from storage.rows import (
     Job,
     JournalEntry,
     Lock,
+    Moved,
     NewJob,
     NewObject,
     ObjectRow,
     Owner,
     Principal,
     PrincipalKind,
+    Put,
     StoredProperty,
 )
 
@@ -136,6 +138,9 @@ class Homes(Protocol):
         Names of nobody are not in the answer.
         """
 
+    def left(self, home_id: int) -> int | None:
+        """Bytes that a locked home may still take (below 0: it has too many); ``None`` where it has no quota."""
+
     def set_quota(self, home_id: int, quota: int | None) -> None: ...
 
 
@@ -191,7 +196,7 @@ class Collections(Protocol):
 class Objects(Protocol):
     """Objects of collections. Writing needs the home locked.
 
-    ``get``, ``by_names``, ``by_uid`` and ``by_uid_in_home`` add ``KEY_COLUMNS`` to the columns asked for.
+    ``get``, ``by_names`` and those by UID add ``KEY_COLUMNS`` to the columns asked for.
     """
 
     def get(self, collection_id: int, name: str, *, columns: frozenset[str]) -> ObjectRow | None: ...
@@ -200,6 +205,11 @@ class Objects(Protocol):
     ) -> Mapping[str, ObjectRow]: ...
     def by_uid(self, collection_id: int, uid: str, *, columns: frozenset[str]) -> ObjectRow | None: ...
     def by_uid_in_home(self, home_id: int, uid: str, *, columns: frozenset[str]) -> Sequence[ObjectRow]: ...
+    def by_uid_in_homes(
+        self, home_ids: Members[int], uid: str, *, columns: frozenset[str]
+    ) -> Mapping[int, Sequence[ObjectRow]]:
+        """As ``by_uid_in_home`` for many homes, by home; one statement a batch. Homes without any may be missing."""
+
     def page(
         self,
         collection_id: int,
@@ -237,6 +247,17 @@ class Objects(Protocol):
 
     def put_many(self, collection: Collection, new: Sequence[tuple[str, NewObject]]) -> None:
         """Creates many members in few statements (import). Raises as ``put``."""
+
+    def put_across(self, puts: Sequence[Put]) -> Sequence[bool]:
+        """Creates and replaces members of many collections in many homes, in few statements: a meeting's copies.
+
+        Of each whether it was stored; it was not where its home would grow above its quota. An object is named once.
+        New names are to be random, and the UIDs of new members such as their collections do not have: only the unique
+        indexes look for them. Raises ``UnstorableText``.
+        """
+
+    def remove_across(self, members: Sequence[tuple[Collection, ObjectRow]]) -> None:
+        """Removes members of many collections in few statements. Raises ``NotFound``."""
 
     def redigest(self, object_id: int, new: NewObject) -> None:
         """Rewrites the index columns of an object (not its bytes); draws no number."""
@@ -448,6 +469,13 @@ class Store(Protocol):
 
         A deadlock, a serialization failure, a lost race or a failure at commit runs it again from its start, a bounded
         number of times; then ``Busy``. Errors raised by ``work`` roll back and pass through.
+        """
+
+    def watch(self, told: Callable[[str, Sequence[Moved]], None]) -> None:
+        """From now on ``told`` is called with the epoch and what moved after each commit of this process.
+
+        In the thread that wrote, before ``run`` returns; several commits may be told in any order. What it raises is
+        logged.
         """
 
     def check(self) -> Iterator[str]:

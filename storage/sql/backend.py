@@ -73,6 +73,11 @@ class Backend:
         """Whether a COMMIT can be sent and its answer be lost."""
         return self.name != "sqlite"
 
+    @property
+    def upserts(self) -> bool:
+        """Whether many rows are rewritten in one trip only by an INSERT of rows that exist (see ``bulk``)."""
+        return self.name in ("mysql", "mariadb")
+
     def locking(self, select: Select[Any]) -> Select[Any]:
         """The query with a lock on each row it returns, held until the transaction ends.
 

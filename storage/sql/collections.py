@@ -159,7 +159,7 @@ class SqlCollections:
         rows = self._tx.execute(statement, _finding_parameters(owner, names)).all() if storable(owner) else []
         if not rows:
             return None
-        chain = tuple(collection_of(row, len(HOME_COLUMNS)) for row in rows)
+        chain = tuple(self._tx.seen(collection_of(row, len(HOME_COLUMNS))) for row in rows)
         last = rows[-1]
         missing = asked[len(chain) - 1 :]
         found = None
@@ -172,7 +172,7 @@ class SqlCollections:
         """See :class:`storage.store.Collections`."""
         self._tx.flush()
         row = self._tx.execute(_BY_ID, {"id": collection_id}).first()
-        return None if row is None else collection_of(row)
+        return None if row is None else self._tx.seen(collection_of(row))
 
     def roots(self, home_ids: Members[int]) -> Sequence[tuple[Home, Collection]]:
         """See :class:`storage.store.Collections`."""
@@ -192,7 +192,7 @@ class SqlCollections:
     def of_home(self, home_id: int) -> Sequence[Collection]:
         """See :class:`storage.store.Collections`."""
         self._tx.flush()
-        return [collection_of(row) for row in self._tx.execute(_OF_HOME, {"home": home_id})]
+        return [self._tx.seen(collection_of(row)) for row in self._tx.execute(_OF_HOME, {"home": home_id})]
 
     def of_homes(
         self, home_ids: Members[int], *, kinds: Members[CollectionKind], names: Members[tuple[str, str]] = ()
@@ -203,7 +203,7 @@ class SqlCollections:
         found: dict[int, tuple[Home, Collection, dict[tuple[str, str], StoredProperty]]] = {}
         for batch in batches(dict.fromkeys(home_ids)):
             for row in self._tx.execute(_OF_HOMES, {**where, "homes": batch}):
-                collection = collection_of(row, len(HOME_COLUMNS))
+                collection = self._tx.seen(collection_of(row, len(HOME_COLUMNS)))
                 _, _, stored = found.setdefault(collection.id, (home_of(row), collection, {}))
                 principal_id, namespace, name, xml = row[-4:]
                 if name is not None:
@@ -285,7 +285,7 @@ class SqlCollections:
 
     def touch(self, collection: Collection) -> None:
         """See :class:`storage.store.Collections`."""
-        number = self._tx.draw(collection)
+        number = self._tx.draw(collection, ())
         if self._tx.execute(_UPDATE, {"collection": collection.id, "number": number}).rowcount == 0:
             raise NotFound(f"The collection {joined(collection.path)!r} has gone.")
 

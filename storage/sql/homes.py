@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from storage.errors import Misuse, NotFound
 from storage.rows import Home
+from storage.sql.batching import batches
 from storage.sql.names import storable
 from storage.sql.schema import homes
 from storage.sql.values import HOME_COLUMNS, home_of
@@ -53,8 +54,9 @@ class SqlHomes:
         free = [home_id for home_id in wanted if home_id not in self._tx.held]
         if free:
             self._may_lock()
-            for row in self._tx.execute(self._tx.backend.locking(_BY_IDS), {"ids": free}):
-                self._tx.hold(home_of(row))
+            for batch in batches(free):  # each batch in ascending order, and so all of them
+                for row in self._tx.execute(self._tx.backend.locking(_BY_IDS), {"ids": batch}):
+                    self._tx.hold(home_of(row))
         missing = [home_id for home_id in wanted if home_id not in self._tx.held]
         if missing:
             raise NotFound(f"There is no home {missing[0]}.")
@@ -67,7 +69,13 @@ class SqlHomes:
         free = names - {held.owner for held in self._tx.held.values()}
         if len(free) > 1:
             # Ids first, rows after: a lock through the index of names would be taken in the order of the names.
-            self.lock(self._tx.execute(_IDS_BY_OWNERS, {"owners": sorted(free)}).scalars().all())
+            self.lock(
+                [
+                    home_id
+                    for batch in batches(sorted(free))
+                    for home_id in self._tx.execute(_IDS_BY_OWNERS, {"owners": batch}).scalars()
+                ]
+            )
         elif free:
             self._may_lock()
             row = self._tx.execute(self._tx.backend.locking(_BY_OWNER), {"owner": free.pop()}).first()
@@ -80,6 +88,10 @@ class SqlHomes:
         if self._tx.has_locked:
             raise Misuse("Homes are locked once a transaction, all together: a second lock may wait for ever.")
         self._tx.has_locked = True
+
+    def left(self, home_id: int) -> int | None:
+        """See :class:`storage.store.Homes`."""
+        return self._tx.left(home_id)
 
     def set_quota(self, home_id: int, quota: int | None) -> None:
         """See :class:`storage.store.Homes`."""

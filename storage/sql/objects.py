@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Select, and_, bindparam, delete, false, func, insert, literal, or_, select, update
 
-from storage.errors import NameTaken, NotFound, UidTaken
-from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow
+from storage.errors import NameTaken, NotFound, QuotaExceeded, UidTaken
+from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Put
 from storage.sql.batching import batches
+from storage.sql.bulk import ROWS, rewrite
 from storage.sql.names import checked_name, checked_text, findable, joined, storable
 from storage.sql.schema import collections, objects, removals
 from storage.sql.types import key_hash
@@ -76,7 +77,10 @@ _UPDATE = update(objects).where(objects.c.id == bindparam("object"))
 _UID = frozenset({"uid", "uid_hash"})
 _PLACE = _UID | {"home_id", "collection_id", "name", "created"}
 _DIGEST_COLUMNS = ("component", "starts_at", "ends_at", "recurs", "transparent", "organizer", "spans", "digest_version")
+#: What is set where a row is replaced by its whole content.
+_REWRITTEN = tuple(column.name for column in objects.c if column.name not in {"id", *_PLACE})
 _REMOVE = delete(objects).where(objects.c.id == bindparam("object"))
+_REMOVE_MANY = delete(objects).where(objects.c.id.in_(bindparam("ids", expanding=True)))
 _ADD_REMOVAL = insert(removals)
 _FORGET_REMOVAL = delete(removals).where(
     removals.c.collection_id == bindparam("collection"),
@@ -121,6 +125,10 @@ def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
     if by == "uid":
         return statement.where(
             objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
+        )
+    if by == "homes":
+        return statement.join(collections, collections.c.id == objects.c.collection_id).where(
+            collections.c.home_id.in_(bindparam("homes", expanding=True)), objects.c.uid_hash == bindparam("uid_hash")
         )
     of_home = select(collections.c.id).where(collections.c.home_id == bindparam("home"))
     return statement.where(objects.c.collection_id.in_(of_home), objects.c.uid_hash == bindparam("uid_hash"))
@@ -198,6 +206,16 @@ class SqlObjects:
         where = {"home": home_id, "uid_hash": _uid_hash(uid)}
         return cast("Sequence[ObjectRow]", self._tx.execute(_reading("home", columns), where).all())
 
+    def by_uid_in_homes(
+        self, home_ids: Members[int], uid: str, *, columns: frozenset[str]
+    ) -> Mapping[int, Sequence[ObjectRow]]:
+        """See :class:`storage.store.Objects`."""
+        found: dict[int, list[ObjectRow]] = {}
+        for batch in batches(dict.fromkeys(home_ids) if storable(uid) else ()):
+            for row in self._tx.execute(_reading("homes", columns), {"homes": batch, "uid_hash": _uid_hash(uid)}):
+                found.setdefault(row.home_id, []).append(cast("ObjectRow", row))
+        return found
+
     def page(
         self,
         collection_id: int,
@@ -251,7 +269,7 @@ class SqlObjects:
             "home_id": collection.home_id,
             "collection_id": collection.id,
             "name": name,
-            "number": self._tx.draw(collection),
+            "number": self._tx.draw(collection, (new,) if replaces is None else (replaces, new)),
             "created": replaces.created if replaces else now,
             "modified": now,
         }
@@ -295,11 +313,11 @@ class SqlObjects:
         self._check_many(collection, rows)
         self._tx.occupy(collection.home_id, more=sum(row["size"] for row in rows))
         now = self._tx.now
-        for row in rows:
+        for row, (_, content) in zip(rows, new, strict=True):
             row |= {
                 "home_id": collection.home_id,
                 "collection_id": collection.id,
-                "number": self._tx.draw(collection),
+                "number": self._tx.draw(collection, (content,)),
                 "created": now,
                 "modified": now,
             }
@@ -320,6 +338,57 @@ class SqlObjects:
             for uid, name in self._tx.execute(_TAKEN_UIDS, {"collection": collection.id, "hashes": hashes}):
                 raise UidTaken(uid=uid, name=name)
 
+    def put_across(self, puts: Sequence[Put]) -> Sequence[bool]:
+        """See :class:`storage.store.Objects`."""
+        contents: dict[int, dict[str, Any]] = {}
+        stored: list[bool] = []
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        for put in puts:
+            # The copies of a meeting have few contents, and each is hashed once.
+            values = contents.get(id(put.new)) or contents.setdefault(id(put.new), _values(put.new))
+            checked_name(put.name)
+            fits = self._fits(put, values["size"])
+            stored.append(fits)
+            if fits:
+                (new if put.replaces is None else changed).append({**values, **self._place(put)})
+        for batch in batches(new, ROWS):
+            self._tx.execute(_INSERT, batch)
+        rewrite(self._tx, objects, changed, columns=_REWRITTEN)
+        return stored
+
+    def _fits(self, put: Put, size: int) -> bool:
+        try:
+            self._tx.occupy(put.collection.home_id, more=size - (put.replaces.size if put.replaces else 0))
+        except QuotaExceeded:
+            return False
+        return True
+
+    def _place(self, put: Put) -> dict[str, Any]:
+        """The columns of a row that do not follow from its content."""
+        now = self._tx.now
+        row = {
+            "home_id": put.collection.home_id,
+            "collection_id": put.collection.id,
+            "name": put.name,
+            "number": self._tx.draw(put.collection, (put.new,) if put.replaces is None else (put.replaces, put.new)),
+            "created": put.replaces.created if put.replaces else now,
+            "modified": now,
+        }
+        return row if put.replaces is None else {**row, "id": put.replaces.id}
+
+    def remove_across(self, members: Sequence[tuple[Collection, ObjectRow]]) -> None:
+        """See :class:`storage.store.Objects`."""
+        removed = []
+        for batch in batches(members):
+            if self._tx.execute(_REMOVE_MANY, {"ids": [row.id for _, row in batch]}).rowcount != len(batch):
+                raise NotFound("Some of the objects have gone.")
+            for collection, row in batch:
+                self._tx.occupy(collection.home_id, more=-row.size)
+                removed.append(self._removal(collection, row))
+        for part in batches(removed):
+            self._tx.execute(_ADD_REMOVAL, part)
+
     def redigest(self, object_id: int, new: NewObject) -> None:
         """See :class:`storage.store.Objects`."""
         self._tx.own_some()
@@ -328,7 +397,7 @@ class SqlObjects:
 
     def touch(self, collection: Collection, row: ObjectRow) -> None:
         """See :class:`storage.store.Objects`."""
-        self._tx.execute(_UPDATE, {"object": row.id, "number": self._tx.draw(collection)})
+        self._tx.execute(_UPDATE, {"object": row.id, "number": self._tx.draw(collection, ())})
 
     def remove(self, collection: Collection, row: ObjectRow) -> None:
         """See :class:`storage.store.Objects`."""
@@ -336,19 +405,19 @@ class SqlObjects:
         if self._tx.execute(_REMOVE, {"object": row.id}).rowcount == 0:
             raise NotFound(f"The object {row.name!r} has gone.")
         self._tx.occupy(collection.home_id, more=-row.size)
-        self._leave_removal(collection, row.name)
+        self._leave_removal(collection, row)
 
-    def _leave_removal(self, collection: Collection, name: str) -> None:
-        self._tx.execute(
-            _ADD_REMOVAL,
-            {
-                "collection_id": collection.id,
-                "name": name,
-                "number": self._tx.draw(collection),
-                "removed": self._tx.now,
-                "was_collection": False,
-            },
-        )
+    def _leave_removal(self, collection: Collection, row: ObjectRow) -> None:
+        self._tx.execute(_ADD_REMOVAL, self._removal(collection, row))
+
+    def _removal(self, collection: Collection, row: ObjectRow) -> dict[str, Any]:
+        return {
+            "collection_id": collection.id,
+            "name": row.name,
+            "number": self._tx.draw(collection, (row,)),
+            "removed": self._tx.now,
+            "was_collection": False,
+        }
 
     def move(self, source: Collection, row: ObjectRow, target: Collection, name: str) -> ObjectRow:
         """See :class:`storage.store.Objects`."""
@@ -362,13 +431,13 @@ class SqlObjects:
             self._tx.occupy(target.home_id, more=row.size)
             self._tx.occupy(source.home_id, more=-row.size)
         # First the removal, so that no prefix of the changes has the object twice.
-        self._leave_removal(source, row.name)
+        self._leave_removal(source, row)
         where = {
             "object": row.id,
             "home_id": target.home_id,
             "collection_id": target.id,
             "name": name,
-            "number": self._tx.draw(target),
+            "number": self._tx.draw(target, (row,)),
             "modified": self._tx.now,
         }
         if self._tx.execute(_UPDATE, where).rowcount == 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from sqlalchemy import Connection, bindparam, delete, exc, insert, inspect, sele
 
 from config.clock import Clock
 from storage.errors import Busy, Misuse, SchemaMismatch, Unreachable
+from storage.rows import Moved
 from storage.sql.backend import Backend, Verdict, check_server
 from storage.sql.cleaning import forget_removals, forget_the_rest, homes_with_old_removals
 from storage.sql.schema import HEAD, commits, meta
@@ -54,6 +55,7 @@ class _Outcome:
     mark: str
     result: object = None
     hooks: tuple[Callable[[], None], ...] = ()
+    moved: Sequence[Moved] = ()
     #: COMMIT was sent: until it is answered nobody here knows whether it happened.
     committing: bool = False
 
@@ -70,6 +72,7 @@ class SqlStore:
         self._epoch: str | None = None
         self._secret: bytes | None = None
         self._written = 0
+        self._watching: list[Callable[[str, Sequence[Moved]], None]] = []
 
     @property
     def epoch(self) -> str:
@@ -125,7 +128,8 @@ class SqlStore:
             self._thread.busy = False
 
     def _follow_up(self, outcome: _Outcome, *, write: bool) -> None:
-        for hook in outcome.hooks:
+        moved = [partial(told, self.epoch, outcome.moved) for told in self._watching] if outcome.moved else ()
+        for hook in (*moved, *outcome.hooks):
             try:
                 hook()
             except Exception:  # noqa: BLE001 - what was committed stays, whatever a hook thinks of it
@@ -172,7 +176,7 @@ class SqlStore:
                     transaction.flush()
                     if self._backend.networked:
                         connection.execute(_MARK, {"id": outcome.mark, "at": now})
-                outcome.hooks = tuple(transaction.hooks)
+                outcome.hooks, outcome.moved = tuple(transaction.hooks), transaction.moved()
                 outcome.committing = True
                 begun.commit()
             except BaseException:
@@ -216,6 +220,10 @@ class SqlStore:
     def _reading(self) -> Iterator[Connection]:
         with self._backend.reader.begin() as connection:
             yield connection
+
+    def watch(self, told: Callable[[str, Sequence[Moved]], None]) -> None:
+        """See :class:`storage.store.Store`."""
+        self._watching.append(told)
 
     def check(self) -> Iterator[str]:
         """See :class:`storage.store.Store`."""

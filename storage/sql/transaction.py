@@ -6,16 +6,19 @@ commit or before something reads them. A home that is not locked cannot be writt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, update
 
 from storage.errors import Misuse, QuotaExceeded
-from storage.rows import Collection, Home
+from storage.rows import Bounds, Collection, Home, Moved
 from storage.sql.acls import SqlAcls
 from storage.sql.backend import Backend
 from storage.sql.bookings import SqlBookings
+from storage.sql.bulk import rewrite, write_revisions
 from storage.sql.changes import SqlChanges
 from storage.sql.collections import SqlCollections
 from storage.sql.homes import SqlHomes
@@ -28,6 +31,15 @@ from storage.sql.principals import SqlPrincipals
 from storage.sql.properties import SqlProperties
 from storage.sql.queue import SqlQueue
 from storage.sql.schema import collections, homes
+
+if TYPE_CHECKING:
+    from storage.rows import NewObject, ObjectRow
+
+#: So many objects of one collection are told one by one; where more were written, any may have changed.
+_TOLD = 100
+
+#: Of so many homes each is written by statements of its own: two people, and a meeting of three.
+_FEW = 3
 
 # Which columns an UPDATE sets follows from the parameters that it is run with.
 _WRITE_HOME = update(homes).where(homes.c.id == bindparam("home"))
@@ -63,6 +75,17 @@ class HeldHome:
         )
 
 
+class _Touched:
+    """What this transaction has done to a collection."""
+
+    __slots__ = ("after", "before", "bounds")
+
+    def __init__(self, before: int | None) -> None:
+        self.before = before
+        self.after = 0
+        self.bounds: dict[Bounds, None] | None = {}
+
+
 class SqlTransaction:
     """See :class:`storage.store.Transaction`."""
 
@@ -76,6 +99,9 @@ class SqlTransaction:
         self.write = write
         self.hooks: list[Callable[[], None]] = []
         self.held: dict[int, HeldHome] = {}
+        #: ``{collection: its revision when it was first read under the lock}``
+        self._seen: dict[int, int] = {}
+        self._touched: dict[int, _Touched] = {}
         self.has_locked = False
         self._default_quota = default_quota
         self.principals = SqlPrincipals(self)
@@ -118,31 +144,71 @@ class SqlTransaction:
         if not self.held:
             raise Misuse("A home is written without its lock: call tx.homes.lock first.")
 
-    def draw(self, collection: Collection) -> int:
-        """The next number of the home, as the revision of the collection and of those above it."""
+    def draw(self, collection: Collection, touched: Sequence[ObjectRow | NewObject] | None = None) -> int:
+        """The next number of the home, as the revision of the collection and of those above it.
+
+        Every change of a collection passes here, and ``moved`` tells of it. ``touched`` are the objects that are
+        written, as they were and as they will be; ``None``: any of them.
+        """
         held = self.own(collection.home_id)
         held.counter += 1
         held.changed = True
         for path in upward(collection.path):
             held.revisions[path] = held.counter
+        self._touch(collection.id, held.counter, touched)
         return held.counter
+
+    def _touch(self, collection_id: int, number: int, touched: Sequence[ObjectRow | NewObject] | None) -> None:
+        if not collection_id:  # it is being made: nobody has anything of it yet
+            return
+        noted = self._touched.get(collection_id)
+        if noted is None:
+            noted = self._touched[collection_id] = _Touched(self._seen.get(collection_id))
+        noted.after = number
+        if touched is None:
+            noted.bounds = None
+        elif noted.bounds is not None:
+            noted.bounds.update((Bounds(one.component, one.starts_at, one.ends_at), None) for one in touched)
+            if len(noted.bounds) > _TOLD:
+                noted.bounds = None
+
+    def seen(self, collection: Collection) -> Collection:
+        """Takes note of the revision of a collection that was read; only what was read under the lock is believed."""
+        if collection.home_id in self.held:
+            self._seen.setdefault(collection.id, collection.revision)
+        return collection
+
+    def moved(self) -> Sequence[Moved]:
+        """What this transaction has moved on, to be told once it is committed."""
+        return [
+            Moved(id_, one.before, one.after, None if one.bounds is None else tuple(one.bounds))
+            for id_, one in self._touched.items()
+        ]
 
     def occupy(self, home_id: int, *, more: int) -> None:
         """Counts bytes in (or out, below 0); raises ``QuotaExceeded`` where a home grows above its quota."""
         held = self.own(home_id)
-        quota = self._default_quota if held.quota is None else held.quota
-        if more > 0 and quota is not None and held.used + more > quota:
+        left = self.left(home_id)
+        if more > 0 and left is not None and more > left:
             raise QuotaExceeded(
-                f"The calendars of {held.owner} may have {quota} bytes; {held.used + more} are too many."
+                f"The calendars of {held.owner} may have {held.used + left} bytes; {held.used + more} are too many."
             )
         held.used += more
         held.changed = True
 
+    def left(self, home_id: int) -> int | None:
+        """Bytes that a locked home may still take (below 0: it has too many); ``None`` where it has no quota."""
+        held = self.own(home_id)
+        quota = self._default_quota if held.quota is None else held.quota
+        return None if quota is None else quota - held.used
+
     def flush(self) -> None:
         """Writes what is kept of counters and revisions."""
-        for held in self.held.values():
-            if not held.changed:
-                continue
+        changed = [held for held in self.held.values() if held.changed]
+        if len(changed) > _FEW:
+            self._flush_many(changed)
+            return
+        for held in changed:
             by_number: dict[int, list[str]] = {}
             for path, number in held.revisions.items():
                 by_number.setdefault(number, []).append(path)
@@ -160,5 +226,13 @@ class SqlTransaction:
                     "used": held.used,
                 },
             )
+            held.revisions.clear()
+            held.changed = False
+
+    def _flush_many(self, changed: Sequence[HeldHome]) -> None:
+        write_revisions(self, {(held.id, path): number for held in changed for path, number in held.revisions.items()})
+        rows = [asdict(held.home()) for held in changed]
+        rewrite(self, homes, rows, columns=("counter", "generation", "quota", "used"))
+        for held in changed:
             held.revisions.clear()
             held.changed = False
