@@ -338,6 +338,21 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldMail:
+    """A mail that was not believed: from ``sender`` to ``recipient`` (mail addresses as they were), and why.
+
+    ``body`` is the mail; empty where many are listed.
+    """
+
+    id: int
+    received: int
+    sender: str
+    recipient: str
+    reason: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """A line of the scheduling log.
 

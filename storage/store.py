@@ -24,6 +24,7 @@ from storage.rows import (
     Credentials,
     Delta,
     Found,
+    HeldMail,
     Home,
     HomeDelta,
     Job,
@@ -419,6 +420,23 @@ class Bookings(Protocol):
         """Replaces what is set for a room. Raises ``UnstorableText``."""
 
 
+class HeldMails(Protocol):
+    """Mails that were not believed, kept for a person to look at. ``Store.clean`` drops those of long ago."""
+
+    def add(self, *, sender: str, recipient: str, reason: str, body: bytes, most: int) -> int:
+        """Keeps a mail; returns its id. The same one to the same recipient within a week is kept once.
+
+        Of more than ``most`` the oldest go.
+        """
+
+    def get(self, mail_id: int) -> HeldMail | None: ...
+    def page(self, *, after: int = 0, limit: int) -> Sequence[HeldMail]:
+        """A page of all of them in the order of their ids, without their bodies."""
+
+    def remove(self, mail_id: int) -> bool:
+        """Whether there was such a one."""
+
+
 class Transaction(Protocol):
     """One transaction, in parts. Usable only inside ``Store.run``."""
 
@@ -444,6 +462,8 @@ class Transaction(Protocol):
     def queue(self) -> Queue: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def held_mails(self) -> HeldMails: ...
     @property
     def bookings(self) -> Bookings: ...
 

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, exists, func, select
 from storage.errors import NotFound
 from storage.sql.schema import (
     collections,
+    held_mails,
     journal,
     locks,
     login_failures,
@@ -31,6 +32,8 @@ DONE_KEPT = 7 * 86_400
 FAILED_KEPT = 30 * 86_400
 #: How long the scheduling log goes back, seconds.
 JOURNAL_KEPT = 90 * 86_400
+#: How long a mail that was not believed waits for somebody to look at it, seconds.
+HELD_KEPT = 90 * 86_400
 
 _HOMES = (
     select(collections.c.home_id)
@@ -78,3 +81,4 @@ def forget_the_rest(tx: SqlTransaction) -> None:
     # Of one that a job takes up meanwhile, the foreign key says so, and this is run again.
     tx.execute(delete(queue_texts).where(~exists(select(queue.c.id).where(queue.c.text_hash == queue_texts.c.hash))))
     tx.execute(delete(journal).where(journal.c.at < tx.now - JOURNAL_KEPT))
+    tx.execute(delete(held_mails).where(held_mails.c.received < tx.now - HELD_KEPT))

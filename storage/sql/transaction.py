@@ -21,6 +21,7 @@ from storage.sql.bookings import SqlBookings
 from storage.sql.bulk import rewrite, write_revisions
 from storage.sql.changes import SqlChanges
 from storage.sql.collections import SqlCollections
+from storage.sql.held_mails import SqlHeldMails
 from storage.sql.homes import SqlHomes
 from storage.sql.journal import SqlJournal
 from storage.sql.locks import SqlLocks
@@ -116,6 +117,7 @@ class SqlTransaction:
         self.queue = SqlQueue(self)
         self.journal = SqlJournal(self)
         self.bookings = SqlBookings(self)
+        self.held_mails = SqlHeldMails(self)
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """See :class:`storage.store.Transaction`."""
