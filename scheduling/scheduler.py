@@ -303,7 +303,7 @@ class Delivery:
         copies[person.principal.home_id] = self._put(calendar, stored.name, kept, new_tag(), replaces=stored)
         return next(iter(out.messages), None)
 
-    def _is_free(self, person: Person, stored: ObjectRow, slot: rooms.Slot) -> bool:
+    def _is_free(self, person: Person, stored: ObjectRow, slot: rooms.OldSlot) -> bool:
         """Whether the room's other objects leave the slot free; the room's home is locked until the commit."""
         bodies: list[bytes] = []
         for calendar in self.tx.collections.of_home(person.principal.home_id):

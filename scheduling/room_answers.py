@@ -1,0 +1,183 @@
+"""A room's answer, written into its copy of the meeting; and the REPLY that says why.
+
+Owns which answer the series gets and which of its instances get one of their own (an override with another PARTSTAT,
+RFC 6638 3.2.6, RFC 5546 3.2.3), TRANSP of what is booked, and how the reason travels: as COMMENT in the REPLY (RFC 5546
+3.2.3) and as the private comment that the organizer's copy shows (caldav-privatecomments 3.2). What is answered to
+which instance is decided in ``rooms``.
+
+- A series gets the answer that most of its instances get, the others become overrides, at most ``Rules.exceptions``:
+  where more would be needed the series is declined as a whole.
+- A series that reaches beyond what can be checked is declined, and what can be accepted of it becomes overrides: the
+  first ``Rules.exceptions``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scheduling.amending import Amendments
+from scheduling.ical.lines import ContentLine, escape, insert_properties, line_text, parse
+from scheduling.ownership import PRIVATE_COMMENT
+from scheduling.room_words import Why, cut, summary, too_many
+from scheduling.rooms import ACCEPTED, DECLINED, UNSET, judged
+from storage.rows import BookingPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence, Set as AbstractSet
+
+    from scheduling.ical.periods import BusyPeriod
+    from scheduling.message import Message
+    from scheduling.rooms import Case, Request, Slot, Verdict
+    from scheduling.snapshot import Part, Rid, Snapshot
+
+#: Which answer a series gets where two are as frequent.
+_RANK: Final = (ACCEPTED, "TENTATIVE", UNSET, DECLINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``text`` is the room's copy with its answers. ``reason`` is a phrase for the scheduling log.
+
+    ``waits``: some instances are left to a person.
+    """
+
+    text: bytes
+    reason: str
+    waits: bool = False
+
+
+class _Said(NamedTuple):
+    """What is said to an instance, or to all that have no answer of their own."""
+
+    partstat: str
+    reasons: tuple[Why, ...] = ()
+
+
+@dataclass(slots=True)
+class _Settled:
+    """By component, and by instance where it gets a component of its own; ``slots`` is what came out of each."""
+
+    parts: dict[Rid, _Said]
+    own: dict[int, _Said]
+    slots: list[_Said]
+
+
+def answered(case: Case, request: Request, taken: Sequence[BusyPeriod]) -> Answer:
+    """The room's answer; ``taken`` is when others have it within ``request.stretch``, disjoint and in order."""
+    settled = _settled(case, request, judged(case, request, taken))
+    text = _written(case, request.snapshot, settled)
+    return Answer(text, _told(request, settled), any(said.partstat == UNSET for said in settled.slots))
+
+
+def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Settled:
+    snapshot = request.snapshot
+    if request.refused is not None:
+        return _all_the_same(snapshot, _Said(DECLINED, (request.refused,)))
+    if case.rules.policy is BookingPolicy.ACCEPT:
+        return _all_the_same(snapshot, _Said(ACCEPTED))
+    found = _Settled({}, {}, [_Said(one.partstat, (one.why,) if one.why else ()) for one in verdicts])
+    groups: dict[Rid, list[tuple[Slot, _Said]]] = {}
+    for slot, said in zip(request.slots, found.slots, strict=True):
+        groups.setdefault(slot.part.rid, []).append((slot, said))
+    reaches = () if request.reaches is None else (request.reaches,)
+    series = _most(found.slots) if not reaches else DECLINED
+    own: list[tuple[Slot, _Said]] = []
+    for rid, part in snapshot.parts.items():
+        group = groups.get(rid, [])
+        if _is_single(snapshot, part):
+            found.parts[rid] = group[0][1] if group else _Said(series, reaches)
+            continue
+        usual = DECLINED if reaches else _most([said for _, said in group] or found.slots)
+        reasons = (one for _, said in group if said.partstat == usual for one in said.reasons)
+        found.parts[rid] = _Said(usual, (*reaches, *reasons))
+        own += [(slot, said) for slot, said in group if said.partstat != usual]
+    most = case.rules.exceptions
+    if len(own) > most and not reaches:
+        return _all_the_same(snapshot, _Said(DECLINED, (too_many(len(own), len(request.slots), most),)))
+    own.sort(key=lambda pair: pair[0].start)
+    found.own = {slot.rid: said for slot, said in own[:most] if slot.rid is not None}
+    if len(own) > most:
+        rest = {slot for slot, _ in own[most:]}
+        found.slots = [
+            _Said(DECLINED, (cut(most),)) if slot in rest else said
+            for slot, said in zip(request.slots, found.slots, strict=True)
+        ]
+    return found
+
+
+def _is_single(snapshot: Snapshot, part: Part) -> bool:
+    return not part.future and (part.rid is not None or not snapshot.recurs)
+
+
+def _all_the_same(snapshot: Snapshot, said: _Said) -> _Settled:
+    return _Settled(dict.fromkeys(snapshot.parts, said), {}, [said])
+
+
+def _most(answers: Iterable[_Said]) -> str:
+    counts = Counter(said.partstat for said in answers)
+    return min(counts, key=lambda one: (-counts[one], _RANK.index(one) if one in _RANK else 0), default=ACCEPTED)
+
+
+def _told(request: Request, settled: _Settled) -> str:
+    """The answer as a phrase: what was accepted, what was not, and why."""
+    slots, reaches = settled.slots, request.reaches
+    counts = Counter(said.partstat for said in slots)
+    declined = [one for said in slots if said.partstat == DECLINED for one in said.reasons]
+    pieces = []
+    for partstat, words in ((ACCEPTED, "accepted"), ("TENTATIVE", "accepted tentatively"), (UNSET, "left open")):
+        if counts[partstat]:
+            whole = counts[partstat] == len(slots) and reaches is None
+            pieces.append(words if whole else f"{words} {counts[partstat]} of {len(slots)} times")
+    if reaches is not None or counts[DECLINED]:
+        reason = summary([*([reaches] if reaches is not None else []), *declined])
+        pieces.append(f"declined: {reason}" if reason else "declined")
+    return "; ".join(pieces)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _written(case: Case, snapshot: Snapshot, settled: _Settled) -> bytes:
+    missing = sorted(rid for rid in settled.own if rid not in snapshot.parts)
+    base = (snapshot.with_override(*missing) or snapshot) if missing else snapshot
+    work = Amendments(base.source)
+    for rid, part in base.parts.items():
+        said = settled.own.get(rid) if rid is not None else None
+        said = said or settled.parts.get(rid)
+        if said is not None and not part.cancelled:
+            _write(work, part, said, case.room, keep_comment=case.rules.policy is BookingPolicy.DELEGATE)
+    return work.made()
+
+
+def _write(work: Amendments, part: Part, said: _Said, room: AbstractSet[str], *, keep_comment: bool) -> None:
+    for party in part.attendees:
+        if party.address in room and party.partstat != said.partstat:
+            work.param(party.line, "PARTSTAT", said.partstat)
+    transparency = part.component.first("TRANSP")
+    if said.partstat != DECLINED and transparency is not None and transparency.value.strip().upper() == "TRANSPARENT":
+        work.remove(transparency)
+    comment = part.component.first(PRIVATE_COMMENT)
+    value = escape(comment_of(said.reasons))
+    if comment is not None and not (keep_comment and not value) and comment.value != value:
+        work.remove(comment)
+    if value and (comment is None or comment.value != value):
+        at = insert_properties(part.component).start if comment is None else comment.start
+        work.put(at, [line_text(ContentLine.make(PRIVATE_COMMENT, value))])
+
+
+def comment_of(reasons: Iterable[Why]) -> str:
+    """The reasons as a sentence for the organizer; empty where there are none."""
+    phrase = summary(reasons)
+    return f"{phrase[0].upper()}{phrase[1:]}." if phrase else ""
+
+
+def with_comments(reply: Message) -> Message:
+    """``reply`` with its private comments as COMMENT as well: for people whose program knows only that."""
+    work = Amendments(reply.text)
+    for component in parse(reply.text).components:
+        for line in component.all(PRIVATE_COMMENT):
+            if line.value:
+                work.put(line.end, [line_text(ContentLine.make("COMMENT", line.value))])
+    return replace(reply, text=work.made()) if work else reply
