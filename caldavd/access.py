@@ -30,13 +30,14 @@ from caldavd.privileges import (
     TREE,
     UNBIND,
     UNLOCK,
+    USUAL,
     WRITE,
     WRITE_ACL,
     WRITE_CONTENT,
     WRITE_PROPERTIES,
     Privilege,
-    atoms,
-    held_with,
+    Supported,
+    on,
 )
 from caldavd.resources import Resource
 from caldavd.xml.fragment import element, href
@@ -89,19 +90,19 @@ class Entry:
     inherited: Collection | None = None
 
 
-def granted(aces: Iterable[Ace], matches: Callable[[Ace], bool]) -> frozenset[str]:
+def granted(aces: Iterable[Ace], matches: Callable[[Ace], bool], supported: Supported = USUAL) -> frozenset[str]:
     """The privileges that ACEs give to the user whom ``matches`` tells (RFC 3744 section 6).
 
     For each privilege the first matching ACE that names it, or something that contains it, decides. ``matches`` is
-    asked only where the answer makes a difference.
+    asked only where the answer makes a difference. ``supported``: which privileges there are on the resource.
     """
     allowed: set[str] = set()
     denied: set[str] = set()
     for ace in aces:
-        undecided = atoms(ace.privileges) - allowed - denied
+        undecided = supported.atoms(ace.privileges) - allowed - denied
         if undecided and matches(ace):
             (allowed if ace.grant else denied).update(undecided)
-    return held_with(frozenset(allowed))
+    return supported.held_with(frozenset(allowed))
 
 
 class Memberships:
@@ -132,27 +133,37 @@ class Access:
     """The privileges of one user in one transaction.
 
     For the owner and for administrators nothing is read. For others the ACEs of a collection and of those above it are
-    read once, in one statement; ``memberships`` spares the statement for the user's groups.
+    read once, in one statement; ``memberships`` spares the statement for the user's groups. ``hidden`` are kinds that
+    are not there for anybody, because what they belong to is switched off.
     """
 
     def __init__(
-        self, tx: Transaction, user: Principal, *, epoch: str = "", memberships: Memberships | None = None
+        self,
+        tx: Transaction,
+        user: Principal,
+        *,
+        epoch: str = "",
+        memberships: Memberships | None = None,
+        hidden: frozenset[kinds.Kind] = frozenset(),
     ) -> None:
         self._tx = tx
+        self._hidden = hidden
         self._user = user
         self._epoch = epoch
         self._memberships = memberships
         self._identities: frozenset[int] | None = None
         self._aces: dict[int, tuple[Ace, ...]] = {}
-        self._granted: dict[tuple[int, ...], frozenset[str]] = {}
+        self._granted: dict[tuple[Supported, tuple[int, ...]], frozenset[str]] = {}
         self._passes: dict[int, bool] = {}
         self._groups: dict[int, bool] = {}
         self._shared: frozenset[int] | None = None
 
     def privileges(self, resource: Resource) -> frozenset[str]:
         """All privileges that the user holds on the resource, contained ones included."""
+        if self._hidden and any(kinds.OF_COLLECTION[one.kind] in self._hidden for one in resource.chain[1:]):
+            return frozenset()
         if self._user.admin or resource.owner == self._user.name:
-            return EVERYTHING
+            return on(resource.kind).everything
         if not resource.chain:
             return granted((entry.ace for entry in self.acl(resource)), lambda ace: self._matches(ace, resource))
         held = self._on_chain(resource)
@@ -284,11 +295,12 @@ class Access:
         return self._groups[principal_id]
 
     def _on_chain(self, resource: Resource) -> frozenset[str]:
-        key = tuple(collection.id for collection in resource.chain)
+        supported = on(resource.kind)
+        key = (supported, tuple(collection.id for collection in resource.chain))
         if key not in self._granted:
             self.load_acls(resource.chain)
             stored = (ace for collection in reversed(resource.chain) for ace in self._aces[collection.id])
-            self._granted[key] = granted(stored, lambda ace: self._matches(ace, resource))
+            self._granted[key] = granted(stored, lambda ace: self._matches(ace, resource), supported)
         return self._granted[key]
 
     def _may_read_below(self, resource: Resource) -> bool:

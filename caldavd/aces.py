@@ -13,7 +13,7 @@ from typing import Final
 from caldavd import errors
 from caldavd.access import GROUP, OWNER, Entry
 from caldavd.errors import Condition, bad_request, failed
-from caldavd.privileges import TREE, Privilege, atoms
+from caldavd.privileges import USUAL, Supported
 from caldavd.xml.fragment import element, href
 from caldavd.xml.names import dav
 from caldavd.xml.parse import Element, child, children, tag_of, text_of
@@ -61,12 +61,15 @@ RESTRICTIONS: Final = Restrictions()
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a new ACL is checked against: the resource's protected ACEs, its owner, and what the server allows."""
+    """What a new ACL is checked against: the resource's protected ACEs, its owner, and what the server allows.
+
+    ``supported``: the privileges that there are on the resource.
+    """
 
     protected: Sequence[Ace] = ()
     owner_id: int | None = None
     restrictions: Restrictions = RESTRICTIONS
-    tree: Privilege = TREE
+    supported: Supported = USUAL
     limit: int = MAX_ACES
 
 
@@ -203,13 +206,13 @@ def _limited_number_of_aces(aces: Sequence[Ace], rules: Rules) -> Problem:
 
 
 def _not_supported_privilege(aces: Sequence[Ace], rules: Rules) -> Problem:
-    known = {node.name for node in rules.tree.walk()}
+    known = {node.name for node in rules.supported.tree.walk()}
     unknown = [name for name in _named(aces) if name not in known]
     return (_privileges(unknown), "supported-privilege-set tells which privileges there are.") if unknown else None
 
 
 def _no_abstract(aces: Sequence[Ace], rules: Rules) -> Problem:
-    abstract = {node.name for node in rules.tree.walk() if node.abstract}
+    abstract = {node.name for node in rules.supported.tree.walk() if node.abstract}
     found = [name for name in _named(aces) if name in abstract]
     return (_privileges(found), "An abstract privilege is granted by one that contains it.") if found else None
 
@@ -249,6 +252,7 @@ def _missing_required_principal(aces: Sequence[Ace], rules: Rules) -> Problem:
 
 def _no_protected_ace_conflict(aces: Sequence[Ace], rules: Rules) -> Problem:
     """What a protected ACE grants cannot be denied to the same principal."""
+    atoms = rules.supported.atoms
     protected = {_whom(ace, rules.owner_id): atoms(ace.privileges) for ace in rules.protected}
     for ace in aces:
         if not ace.grant and protected.get(_whom(ace, rules.owner_id), frozenset()) & atoms(ace.privileges):
@@ -261,7 +265,7 @@ def _no_ace_conflict(aces: Sequence[Ace], rules: Rules) -> Problem:
     decided: dict[tuple[object, ...], dict[str, bool]] = {}
     for ace in aces:
         earlier = decided.setdefault(_whom(ace, rules.owner_id), {})
-        names = atoms(ace.privileges)
+        names = rules.supported.atoms(ace.privileges)
         if all(earlier.get(name, ace.grant) != ace.grant for name in names):
             return (
                 "",

@@ -115,6 +115,8 @@ UNMAPPED = Kind("unmapped", (), ("OPTIONS", "PUT", "MKCOL", "MKCALENDAR", "LOCK"
 KINDS: Final = (
     ROOT, PRINCIPALS, PRINCIPAL, HOMES, HOME, CALENDAR, SUBSCRIBED, PLAIN, OBJECT, FILE, INBOX, OUTBOX, MESSAGE,
 )  # fmt: skip
+#: Collections that nobody sees where scheduling is off.
+OF_SCHEDULING: Final = frozenset({INBOX, OUTBOX})
 #: Kinds that are rows of the store below a home (and the home itself).
 STORED_COLLECTIONS: Final = frozenset({HOME, CALENDAR, SUBSCRIBED, PLAIN, INBOX, OUTBOX})
 MEMBERS: Final = frozenset({OBJECT, FILE, MESSAGE})

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from caldavd.boxes import create_boxes
 from caldavd.privileges import READ, WRITE
 from caldavd.xml.fragment import attribute, text
 from caldavd.xml.names import apple, caldav, dav, split
 from config.settings import Provisioning
-from scheduling.scheduler import INBOX, OUTBOX
 from storage.rows import Ace, Address, Collection, CollectionKind, Owner, Principal, PrincipalKind, StoredProperty
 from storage.store import Transaction
 
@@ -149,12 +149,6 @@ def _first_calendars(kind: PrincipalKind, settings: Provisioning) -> Iterable[Ne
             colour=settings.tasks_color,
             order=_TASKS_ORDER,
         )
-
-
-def create_boxes(tx: Transaction, home: Collection) -> None:
-    """Makes inbox and outbox (RFC 6638 section 2), without which nobody takes part in scheduling."""
-    tx.collections.add(home, INBOX, kind=CollectionKind.INBOX)
-    tx.collections.add(home, OUTBOX, kind=CollectionKind.OUTBOX)
 
 
 def create_calendar(tx: Transaction, parent: Collection, new: NewCalendar) -> Collection:

@@ -8,11 +8,11 @@ from typing import Final
 
 from caldavd.context import Context
 from caldavd.errors import VALID_SYNC_TOKEN, failed
-from caldavd.kinds import CALENDAR, HOME, PLAIN, SUBSCRIBED
+from caldavd.kinds import CALENDAR, HOME, INBOX, PLAIN, SUBSCRIBED
 from caldavd.resources import Resource
 
 #: The kinds of resource that have a sync token.
-SYNCED: Final = (HOME, CALENDAR, PLAIN, SUBSCRIBED)
+SYNCED: Final = (HOME, CALENDAR, PLAIN, SUBSCRIBED, INBOX)
 
 _TOKEN = re.compile(r"urn:x-caldavd:sync:([0-9a-zA-Z_-]+):(\d{1,18}\.\d{1,18}):([0-9.o]+):(\d{1,18}):(\d{1,18})")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from caldavd.app import Application
 from caldavd.auth import from_settings as authenticator_from
+from caldavd.boxes import ensure_boxes
 from caldavd.mail import postbox_of, started, worker_of
 from caldavd.proxy import Proxies
 from caldavd.router import Router
@@ -35,6 +36,8 @@ def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | 
     """
     opened = store if store is not None else store_of(settings, connections=settings.server.threads)
     opened.check_schema()
+    if settings.scheduling.enabled:
+        ensure_boxes(opened)
     proxies = Proxies(settings.server.trusted_proxies, settings.server.prefix, settings.server.base_url)
     return Application(
         store=opened,

@@ -241,9 +241,9 @@ class Provisioning(Section):
 class Scheduling(Section):
     """Invitations and answers between people here (RFC 6638)."""
 
-    enabled: bool = False
-    """Whether the server delivers invitations and answers, and people get an inbox and an outbox. It is not finished
-    yet: leave it off where people rely on it. Switch it on before the first user is made."""
+    enabled: bool = True
+    """Whether the server delivers invitations and answers, and people and rooms have an inbox and an outbox. While it
+    is off, calendars hold meetings as they are sent, nobody is told of them, and clients see no inbox and no outbox."""
 
 
 class Mail(Section):

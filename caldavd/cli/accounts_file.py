@@ -16,8 +16,8 @@ from typing import Any, Final
 from zoneinfo import available_timezones
 
 from caldavd import provision
-from caldavd.access import CONTAINS
 from caldavd.auth.passwords import is_hash
+from caldavd.privileges import NAMES
 from caldavd.xml.names import caldav, dav
 from storage.rows import AceWho, PrincipalKind
 
@@ -35,8 +35,8 @@ KINDS: Final = {
 }
 #: Who a right may be for, beside a name.
 EVERYBODY: Final[Mapping[str, AceWho]] = {"@all": "all", "@authenticated": "authenticated"}
-#: Privileges by the names that RFC 3744 section 3 and RFC 4791 section 6.1 give them.
-PRIVILEGES: Final = {name.rpartition("}")[2]: name for name in CONTAINS if name.startswith((dav(""), caldav("")))}
+#: Privileges by the names that RFC 3744 section 3 and RFC 4791 section 6.1 and RFC 6638 section 6 give them.
+PRIVILEGES: Final = {name.rpartition("}")[2]: name for name in sorted(NAMES) if name.startswith((dav(""), caldav("")))}
 
 _QUOTA = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 

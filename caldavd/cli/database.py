@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from caldavd.boxes import ensure_boxes
 from caldavd.cli.session import Failure, Session, pass_session, progress
 from caldavd.cli.walk import Calendar, calendars, pages
 from scheduling.ical.lines import ICalendarError
@@ -30,8 +31,11 @@ def upgrade(session: Session) -> None:
     """Make the tables, or bring them to this version. Run it after each update, before the server starts."""
     try:
         session.raw_store.upgrade()
+        made = ensure_boxes(session.raw_store) if session.settings.scheduling.enabled else 0
     except StoreError as error:
         raise Failure(str(error)) from error
+    if made:
+        click.echo(f"{made} people and rooms got an inbox and an outbox: they can be invited now.")
     click.echo(f"The database {session.settings.secret_url} is ready for this version.")
 
 

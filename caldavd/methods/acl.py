@@ -12,6 +12,7 @@ from caldavd.conditional import check_preconditions
 from caldavd.context import Context
 from caldavd.errors import LIMITED_NUMBER_OF_ACES, failed
 from caldavd.locking import check_locks
+from caldavd.privileges import on
 from caldavd.properties.principals import principals_at
 from caldavd.resources import Resource
 from caldavd.response import Response, empty
@@ -30,7 +31,7 @@ def run(context: Context, resource: Resource) -> Response:
     aces = settle(sent, named, existing)
     protected = [entry.ace for entry in existing if entry.ace.protected and entry.inherited is None]
     assert resource.home is not None
-    check(aces, Rules(protected=protected, owner_id=resource.home.principal_id))
+    check(aces, Rules(protected=protected, owner_id=resource.home.principal_id, supported=on(resource.kind)))
     if aces != [entry.ace for entry in existing if not entry.ace.protected and entry.inherited is None]:
         context.tx.acls.set(resource.collection, aces)
         context.access.forget()

@@ -31,7 +31,7 @@ from caldavd.properties.calendars import components_of
 from caldavd.request import INFINITY
 from caldavd.resources import Resource, parent_exists, resolve
 from caldavd.response import Response, empty, quoted
-from caldavd.router import Space
+from caldavd.router import RESERVED_HOME, Space
 from storage.errors import UidTaken
 from storage.rows import OBJECT_COLUMNS, NewObject, ObjectRow, Owner
 
@@ -114,6 +114,9 @@ def _target(context: Context, source: Resource, *, inside: bool) -> Resource:
         if error.status != 404:
             raise
         raise no_parent from error
+    if target.names and target.names[0] in RESERVED_HOME:
+        # Nothing is ever put into an inbox or outbox, or in their place (RFC 6638 section 2).
+        raise DavError(403, f"The name {target.names[0]!r} is reserved in a home, and takes nothing.")
     if not context.access.visible(target):
         raise no_parent
     if target.kind is kinds.UNMAPPED and not parent_exists(target):

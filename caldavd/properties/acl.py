@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from caldavd.access import READ_ACL, READ_CURRENT_USER_PRIVILEGE_SET
 from caldavd.aces import RESTRICTIONS, write_ace, write_restrictions
 from caldavd.context import Context
-from caldavd.privileges import TREE, Privilege, in_order
+from caldavd.privileges import Privilege, Supported, on
 from caldavd.properties.registry import PropertyForbidden, live
 from caldavd.resources import Resource
 from caldavd.xml.fragment import element, href, text
@@ -31,8 +32,8 @@ def group(context: Context, resource: Resource) -> str:
 
 @live(dav("supported-privilege-set"), section="RFC 3744 5.3")
 def supported_privilege_set(context: Context, resource: Resource) -> str:
-    """The same tree everywhere."""
-    return _SUPPORTED
+    """One tree, and below it what RFC 6638 section 6 adds on an inbox and an outbox."""
+    return _supported_by(on(resource.kind))
 
 
 def _supported(node: Privilege) -> str:
@@ -42,7 +43,9 @@ def _supported(node: Privilege) -> str:
     return element(dav("supported-privilege"), inner + "".join(map(_supported, node.contains)))
 
 
-_SUPPORTED = _supported(TREE)
+@cache
+def _supported_by(supported: Supported) -> str:
+    return _supported(supported.tree)
 
 
 @live(dav("current-user-privilege-set"), section="RFC 3744 5.4")
@@ -51,7 +54,7 @@ def current_user_privilege_set(context: Context, resource: Resource) -> str:
     held = context.access.privileges(resource)
     if READ_CURRENT_USER_PRIVILEGE_SET not in held:
         raise PropertyForbidden
-    return "".join(element(dav("privilege"), element(name)) for name in in_order(held))
+    return "".join(element(dav("privilege"), element(name)) for name in on(resource.kind).in_order(held))
 
 
 def _load_principals(context: Context, resources: Sequence[Resource]) -> None:

@@ -17,6 +17,7 @@ from caldavd import provision
 from caldavd.app import Application
 from caldavd.context import Limits
 from config.settings import Provisioning
+from scheduling.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import PrincipalKind
 from storage.store import Store, Transaction
@@ -34,6 +35,7 @@ def _accounts(tx: Transaction) -> None:
             addresses=(f"mailto:{name}@example.org",),
             timezone="Europe/Berlin",
             admin=admin,
+            schedules=True,
         )
         return provision.create(tx, new, Provisioning()).id
 
@@ -67,8 +69,15 @@ def store(template: Path, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def application(store: Store) -> Application:
-    """The server."""
-    return Application(store=store, authenticator=NamesAreEnough(store))  # type: ignore[arg-type]
+    """The server as it is by default: it schedules, and mails nobody."""
+    return Application(store=store, authenticator=NamesAreEnough(store), scheduler=Scheduler())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def without_scheduling(application: Application) -> Callable[[str | None], Client]:
+    """Clients of a server on the same database whose scheduling is switched off."""
+    server = replace(application, scheduler=None)
+    return lambda user: Client(server, user)
 
 
 @pytest.fixture

@@ -304,12 +304,14 @@ class Player:
         return href
 
     def let(self, answer: Answer, text: str) -> None:
-        """`let name = header NAME | PREFIX:element | HREF PREFIX:property`."""
+        """`let name = header NAME | member N | PREFIX:element | HREF PREFIX:property`."""
         name, _, source = text.split(" ", 2)
         words = source.split()
         value: str | None
         if words[0] == "header":
             value = answer.header(words[1])
+        elif words[0] == "member":
+            value = list(answer.by_href)[int(words[1]) - 1]
         elif len(words) == 1:
             value = answer.root().findtext(qualified(words[0]))
         else:

@@ -9,7 +9,7 @@ import pytest
 from caldavd.access import OWNER
 from caldavd.aces import MAX_ACES, Restrictions, Rules, check
 from caldavd.errors import DavError
-from caldavd.privileges import ALL, READ, WRITE, Privilege
+from caldavd.privileges import ALL, READ, WRITE, Privilege, Supported
 from storage.rows import Ace
 from storage.store import Store
 from tests.caldavd.client import DECLARATIONS, NS, Client, event
@@ -308,8 +308,8 @@ def test_missing_required_principal() -> None:
 
 def test_no_abstract() -> None:
     tree = Privilege(ALL, "", (Privilege(READ, "", abstract=True), Privilege(WRITE, "")))
-    assert violated(Rules(tree=tree), EVERYBODY) == "no-abstract"
-    check([NOBODY], Rules(tree=tree))
+    assert violated(Rules(supported=Supported(tree)), EVERYBODY) == "no-abstract"
+    check([NOBODY], Rules(supported=Supported(tree)))
 
 
 def test_the_server_restricts_nothing_and_says_so(u1: Client) -> None:

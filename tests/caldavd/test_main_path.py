@@ -16,7 +16,9 @@ def test_discovery(u1: Client) -> None:
     home = u1.propfind(principal, "<C:calendar-home-set/>").xpath("string(//C:calendar-home-set/D:href)")
     assert home == "/calendars/u1/"
     listing = u1.propfind(home, "<D:resourcetype/><D:displayname/><CS:getctag/><D:sync-token/>", depth=1)
-    assert listing.hrefs == ["/calendars/u1/", CAL, "/calendars/u1/tasks/"]
+    boxes = ["/calendars/u1/inbox/", "/calendars/u1/outbox/"]
+    assert listing.hrefs == ["/calendars/u1/", CAL, *boxes, "/calendars/u1/tasks/"]
+    assert [listing.prop(href, "D:resourcetype/C:calendar") for href in boxes] == [None, None]
     assert listing.prop(CAL, "D:resourcetype/C:calendar") is not None
 
 

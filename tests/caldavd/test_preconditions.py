@@ -12,7 +12,7 @@ from tests.caldavd.client import Client, event, todo
 CAL = "/calendars/u1/calendar/"
 DAILY = "RRULE:FREQ=DAILY;COUNT=%d\r\n"
 ATTENDEES = "ORGANIZER:mailto:u1@example.org\r\n" + "".join(
-    f"ATTENDEE:mailto:guest{number}@example.org\r\n" for number in range(5)
+    f"ATTENDEE;SCHEDULE-AGENT=NONE:mailto:guest{number}@example.org\r\n" for number in range(5)
 )
 WITHOUT_UID = event("x").replace("UID:x\r\n", "")
 METHOD = event("x").replace("VERSION:2.0", "VERSION:2.0\r\nMETHOD:REQUEST")
@@ -79,7 +79,7 @@ def test_supported_calendar_data(u1: Client, content_type: str) -> None:
         ({"max_instances": 10}, event("x", extra=DAILY % 10), event("x", extra=DAILY % 11), "max-instances"),
         (
             {"max_attendees_per_instance": 4},
-            event("x", extra=ATTENDEES.replace("ATTENDEE:mailto:guest4@example.org\r\n", "")),
+            event("x", extra=ATTENDEES.replace("ATTENDEE;SCHEDULE-AGENT=NONE:mailto:guest4@example.org\r\n", "")),
             event("x", extra=ATTENDEES),
             "max-attendees-per-instance",
         ),

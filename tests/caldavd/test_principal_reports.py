@@ -120,7 +120,9 @@ def test_principal_match_of_what_one_owns(u1: Client, u2: Client) -> None:
     u1.request("MKCOL", HOME + "files/")
     u1.put(HOME + "files/b.txt", "b", Content_Type="text/plain")
     answer = match(u1, HOME, OWNER)
-    assert answer.hrefs == [CAL, CAL + "a.ics", HOME + "files/", HOME + "files/b.txt", HOME + "tasks/"]
+    assert answer.hrefs == [
+        CAL, CAL + "a.ics", HOME + "files/", HOME + "files/b.txt", HOME + "inbox/", HOME + "outbox/", HOME + "tasks/",
+    ]  # fmt: skip
     assert answer.status_of(CAL + "a.ics") == 200
     assert match(u1, CAL, OWNER).hrefs == [CAL + "a.ics"]
     assert match(u1, CAL + "a.ics", OWNER).hrefs == [CAL + "a.ics"]
@@ -130,8 +132,9 @@ def test_principal_match_of_what_one_owns(u1: Client, u2: Client) -> None:
 
 
 def test_principal_match_everywhere(u1: Client) -> None:
-    assert match(u1, "/", OWNER).hrefs == ["/principals/u1/", "/calendars/staff/", HOME, CAL, HOME + "tasks/"]
-    assert match(u1, "/calendars/", OWNER).hrefs == ["/calendars/staff/", HOME, CAL, HOME + "tasks/"]
+    mine = [HOME, CAL, HOME + "inbox/", HOME + "outbox/", HOME + "tasks/"]
+    assert match(u1, "/", OWNER).hrefs == ["/principals/u1/", "/calendars/staff/", *mine]
+    assert match(u1, "/calendars/", OWNER).hrefs == ["/calendars/staff/", *mine]
     assert match(u1, "/principals/", OWNER).hrefs == ["/principals/u1/"]
 
 

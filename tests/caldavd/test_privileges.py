@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from caldavd.kinds import CALENDAR, INBOX, OUTBOX, Kind
 from caldavd.methods import METHODS as HANDLERS
 from caldavd.privileges import (
     ALL,
@@ -14,10 +15,19 @@ from caldavd.privileges import (
     CONTAINS,
     EVERYTHING,
     METHODS,
+    NAMES,
     READ,
     READ_ACL,
     READ_CURRENT_USER_PRIVILEGE_SET,
     READ_FREE_BUSY,
+    SCHEDULE_DELIVER,
+    SCHEDULE_DELIVER_INVITE,
+    SCHEDULE_DELIVER_REPLY,
+    SCHEDULE_QUERY_FREEBUSY,
+    SCHEDULE_SEND,
+    SCHEDULE_SEND_FREEBUSY,
+    SCHEDULE_SEND_INVITE,
+    SCHEDULE_SEND_REPLY,
     TREE,
     UNBIND,
     WRITE,
@@ -27,6 +37,7 @@ from caldavd.privileges import (
     atoms,
     held_with,
     in_order,
+    on,
 )
 
 TREE_OF_FILES = Path(__file__).parents[2]
@@ -75,6 +86,24 @@ def test_granting_a_privilege_is_holding_it_and_what_it_contains(name: str) -> N
     assert held_with(atoms((name,))) == CONTAINS[name]
 
 
+@pytest.mark.parametrize(
+    ("kind", "family", "parts"),
+    [
+        (INBOX, SCHEDULE_DELIVER, {SCHEDULE_DELIVER_INVITE, SCHEDULE_DELIVER_REPLY, SCHEDULE_QUERY_FREEBUSY}),
+        (OUTBOX, SCHEDULE_SEND, {SCHEDULE_SEND_INVITE, SCHEDULE_SEND_REPLY, SCHEDULE_SEND_FREEBUSY}),
+    ],
+)
+def test_aggregation_of_scheduling_privileges(kind: Kind, family: str, parts: set[str]) -> None:
+    """RFC 6638 section 6.3: DAV:all contains the family, the family its three; nothing is abstract (section 6)."""
+    supported = on(kind)
+    assert supported.contains[ALL] - EVERYTHING == {family, *parts}
+    assert supported.contains[family] == {family, *parts}
+    assert family in supported.held_with(supported.atoms(tuple(sorted(parts))))
+    assert family not in supported.held_with(supported.atoms(tuple(sorted(parts))[1:]))
+    assert not any(node.abstract for node in supported.tree.walk())
+    assert on(CALENDAR).atoms((family,)) == frozenset()  # "ignored if applied to a resource other than"
+
+
 def test_unsupported_names_count_for_nothing() -> None:
     assert atoms(("{urn:x}what", "{DAV:}write-acl")) == {WRITE_ACL}
 
@@ -85,7 +114,7 @@ def test_the_order_is_that_of_the_tree() -> None:
 
 def test_the_document_about_sharing_explains_every_privilege() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \|", (TREE_OF_FILES / "docs" / "sharing.md").read_text("utf-8"), re.MULTILINE)
-    assert sorted(rows) == sorted(name.rpartition("}")[2] for name in EVERYTHING)
+    assert sorted(rows) == sorted(name.rpartition("}")[2] for name in NAMES)
 
 
 def test_every_method_is_in_the_table() -> None:

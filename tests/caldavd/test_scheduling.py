@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
-from caldavd import provision
-from caldavd.app import Application
-from scheduling.scheduler import Scheduler
-from storage.store import Store, Transaction
 from tests.caldavd.client import Answer, Client
 
 CAL1, CAL2, CAL3 = (f"/calendars/u{number}/calendar/" for number in (1, 2, 3))
 
 
 @pytest.fixture
-def scheduling(application: Application, store: Store) -> Callable[[str], Client]:
+def scheduling(as_user: Callable[[str | None], Client]) -> Callable[[str | None], Client]:
     """Clients of a server that schedules; people have inbox and outbox."""
-
-    def work(tx: Transaction) -> None:
-        tx.homes.lock_of(["u1", "u2", "u3"])
-        for name in ("u1", "u2", "u3"):
-            found = tx.collections.find(name, ())
-            assert found is not None
-            provision.create_boxes(tx, found.collection)
-
-    store.run(work, write=True)
-    server = replace(application, scheduler=Scheduler())
-    return lambda user: Client(server, user)
+    return as_user
 
 
 def meeting(*lines: str, uid: str = "m", start: str = "20260310T120000Z", attendees: tuple[str, ...] = ("u2",)) -> str:
@@ -62,7 +47,7 @@ def methods(client: Client) -> list[str]:
     return [text.split("METHOD:")[1].split("\r")[0] for text in texts]
 
 
-def test_discovery(scheduling: Callable[[str], Client]) -> None:
+def test_discovery(scheduling: Callable[[str | None], Client]) -> None:
     u1 = scheduling("u1")
     answer = u1.propfind("/principals/u1/", "<C:schedule-inbox-URL/><C:schedule-outbox-URL/>")
     assert "calendar-auto-schedule" in answer.headers["DAV"]
@@ -76,14 +61,15 @@ def test_discovery(scheduling: Callable[[str], Client]) -> None:
     assert u1.put("/calendars/u1/inbox/x.ics", meeting()).status == 403
 
 
-def test_without_scheduling_nothing_is_promised(u1: Client) -> None:
+def test_without_scheduling_nothing_is_promised(without_scheduling: Callable[[str | None], Client]) -> None:
+    u1 = without_scheduling("u1")
     answer = u1.propfind("/principals/u1/", "<C:schedule-inbox-URL/><C:schedule-outbox-URL/>")
     assert "schedule" not in answer.headers["DAV"]
     assert answer.status_of("/principals/u1/", "C:schedule-inbox-URL") == 404
     assert u1.put(CAL1 + "m.ics", meeting()).headers.get("Schedule-Tag") is None
 
 
-def test_invite_accept_change_cancel(scheduling: Callable[[str], Client]) -> None:
+def test_invite_accept_change_cancel(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2 = scheduling("u1"), scheduling("u2")
     made = u1.put(CAL1 + "m.ics", meeting(), If_None_Match="*")
     assert made.status == 201, made.body
@@ -125,7 +111,7 @@ def test_invite_accept_change_cancel(scheduling: Callable[[str], Client]) -> Non
     assert "CANCEL" in methods(u2)
 
 
-def test_three_people_see_each_others_answers(scheduling: Callable[[str], Client]) -> None:
+def test_three_people_see_each_others_answers(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2, u3 = (scheduling(name) for name in ("u1", "u2", "u3"))
     u1.put(CAL1 + "m.ics", meeting(attendees=("u2", "u3")))
     href, text = only(u2, CAL2)
@@ -138,7 +124,7 @@ def test_three_people_see_each_others_answers(scheduling: Callable[[str], Client
     assert "PARTSTAT=DECLINED" in seen
 
 
-def test_an_attendee_may_not_move_the_meeting(scheduling: Callable[[str], Client]) -> None:
+def test_an_attendee_may_not_move_the_meeting(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2 = scheduling("u1"), scheduling("u2")
     u1.put(CAL1 + "m.ics", meeting())
     href, text = only(u2, CAL2)
@@ -147,7 +133,7 @@ def test_an_attendee_may_not_move_the_meeting(scheduling: Callable[[str], Client
     assert answer.conditions == ["allowed-attendee-scheduling-object-change"]
 
 
-def test_one_meeting_in_one_place(scheduling: Callable[[str], Client]) -> None:
+def test_one_meeting_in_one_place(scheduling: Callable[[str | None], Client]) -> None:
     u1 = scheduling("u1")
     u1.request("MKCALENDAR", "/calendars/u1/second/")
     u1.put(CAL1 + "m.ics", meeting())
@@ -157,7 +143,7 @@ def test_one_meeting_in_one_place(scheduling: Callable[[str], Client]) -> None:
     assert answer.xpath("string(//D:href)") == CAL1 + "m.ics"
 
 
-def test_nobody_here_has_the_address(scheduling: Callable[[str], Client]) -> None:
+def test_nobody_here_has_the_address(scheduling: Callable[[str | None], Client]) -> None:
     u1 = scheduling("u1")
     assert u1.put(CAL1 + "m.ics", meeting(attendees=("stranger",))).status == 201
     assert b'SCHEDULE-STATUS="5.2' in u1.request("GET", CAL1 + "m.ics").body.replace(b"\r\n ", b"") or (
@@ -165,7 +151,7 @@ def test_nobody_here_has_the_address(scheduling: Callable[[str], Client]) -> Non
     )
 
 
-def test_deleting_the_calendar_cancels_its_meetings(scheduling: Callable[[str], Client]) -> None:
+def test_deleting_the_calendar_cancels_its_meetings(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2 = scheduling("u1"), scheduling("u2")
     u1.put(CAL1 + "m.ics", meeting())
     assert u1.request("DELETE", CAL1).status == 204
@@ -183,7 +169,7 @@ def ask(client: Client, *attendees: str, mask: str = "") -> Answer:
     return client.request("POST", "/calendars/u1/outbox/", body, Content_Type="text/calendar; charset=utf-8")
 
 
-def test_free_busy(scheduling: Callable[[str], Client]) -> None:
+def test_free_busy(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2 = scheduling("u1"), scheduling("u2")
     u1.put(CAL1 + "m.ics", meeting())
     answer = ask(u1, "u2", "nobody", "u3")
@@ -202,7 +188,7 @@ def test_free_busy(scheduling: Callable[[str], Client]) -> None:
 ROOM = "/calendars/room1/calendar/"
 
 
-def test_a_room_accepts_while_it_is_free(scheduling: Callable[[str], Client]) -> None:
+def test_a_room_accepts_while_it_is_free(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2, admin = scheduling("u1"), scheduling("u2"), scheduling("admin")
     assert u1.put(CAL1 + "a.ics", meeting(uid="a", attendees=("room1", "u2"))).status == 201
     text = u1.request("GET", CAL1 + "a.ics").body.decode().replace("\r\n ", "")
@@ -213,7 +199,7 @@ def test_a_room_accepts_while_it_is_free(scheduling: Callable[[str], Client]) ->
     assert "PARTSTAT=ACCEPTED" in next(line for line in seen.splitlines() if "room1@" in line)
 
 
-def test_a_room_is_not_booked_twice(scheduling: Callable[[str], Client]) -> None:
+def test_a_room_is_not_booked_twice(scheduling: Callable[[str | None], Client]) -> None:
     u1, admin = scheduling("u1"), scheduling("admin")
 
     def answer(uid: str, start: str, *lines: str) -> str:

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from caldavd import provision
 from caldavd.app import Application
 from caldavd.mail import postbox_of, worker_of
 from config.settings import Mail, Settings
 from scheduling.scheduler import Scheduler
 from scheduling.worker import Worker
 from storage.rows import JournalEntry
-from storage.store import Store, Transaction
+from storage.store import Store
 from tests.caldavd.client import Client
 from tests.scheduling.smtp import Sink, listening
 
@@ -49,14 +48,6 @@ class Office:
 
 @pytest.fixture
 def office(application: Application, store: Store, sink: Sink) -> Office:
-    def work(tx: Transaction) -> None:
-        tx.homes.lock_of(["u1", "u2", "u3"])
-        for name in ("u1", "u2", "u3"):
-            found = tx.collections.find(name, ())
-            assert found is not None
-            provision.create_boxes(tx, found.collection)
-
-    store.run(work, write=True)
     return Office(application, store, sink)
 
 

@@ -15,6 +15,7 @@ AsUser = Callable[[str | None], Client]
 
 HOME = "/calendars/u1/"
 CAL, TASKS = HOME + "calendar/", HOME + "tasks/"
+BOXES = [HOME + "inbox/", HOME + "outbox/"]
 #: The homes that u2 has in its list without any sharing: its group's and its own.
 OWN = ["/calendars/staff/", "/calendars/u2/"]
 EVERY_KIND = "<D:resourcetype/><D:displayname/><D:current-user-privilege-set/><CS:getctag/><D:sync-token/><D:owner/>"
@@ -143,9 +144,9 @@ def test_the_list_of_homes_costs_the_same_with_many(store: Store, u2: Client, ad
 def test_a_denied_calendar_in_a_shared_home(store: Store, u1: Client, u2: Client) -> None:
     """A home may be shared as a whole, and a calendar in it kept back."""
     grant(store, "u1", "u2", ["{DAV:}read"])
-    assert u2.propfind(HOME, "<D:owner/>", depth=1).hrefs == [HOME, CAL, TASKS]
+    assert u2.propfind(HOME, "<D:owner/>", depth=1).hrefs == [HOME, CAL, *BOXES, TASKS]
     u1.request("ACL", TASKS, acl(ace("u2", "all", verb="deny")))
-    assert u2.propfind(HOME, EVERY_KIND, depth=1).hrefs == [HOME, CAL]
+    assert u2.propfind(HOME, EVERY_KIND, depth=1).hrefs == [HOME, CAL, *BOXES]
     assert u2.propfind(TASKS, "<D:owner/>").status == 404
     token = u2.sync(HOME, level="infinite").xpath("string(//D:sync-token)")
     assert TASKS not in u2.sync(HOME, level="infinite").hrefs

@@ -103,7 +103,7 @@ def test_htpasswd_by_the_settings_makes_accounts_with_calendars(store: Store, tm
     assert isinstance(answer, Authenticated)
     assert [address.uri for address in answer.principal.addresses] == ["mailto:new@example.org"]
     found = store.run(lambda tx: tx.collections.of_home(answer.principal.home_id), write=False)
-    assert [collection.path for collection in found] == [(), ("calendar",), ("tasks",)]
+    assert [collection.path for collection in found] == [(), ("calendar",), ("inbox",), ("outbox",), ("tasks",)]
     assert log_in(worker, "bad%name", "outside") == CHALLENGE
 
 

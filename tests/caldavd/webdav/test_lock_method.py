@@ -174,7 +174,7 @@ class TestUnmapped:
         assert u1.request("LOCK", HOME + "no/file.txt", lockinfo()).status == 409
 
     def test_reserved_name(self, u1: Client) -> None:
-        assert u1.request("LOCK", HOME + "inbox", lockinfo()).status == 403
+        assert u1.request("LOCK", HOME + "notifications", lockinfo()).status == 403
 
     def test_a_calendar_has_no_empty_objects(self, u1: Client) -> None:
         answer = u1.request("LOCK", CAL + "new.ics", lockinfo())
