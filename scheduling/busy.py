@@ -12,8 +12,10 @@ the same.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from datetime import UTC as UTC_CLOCK, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from scheduling.addresses import normal
 from scheduling.availability import Availability, availability
@@ -21,7 +23,7 @@ from scheduling.freebusy import busy_in
 from scheduling.ical.digest import DIGEST_VERSION, read_spans, spans_cover
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.ical.periods import Busy, BusyPeriod, clip, merge
-from scheduling.ical.rrule import TooManyInstances
+from scheduling.ical.rrule import DEFAULT_STEPS, Budget, TooManyInstances
 from scheduling.ical.timezones import UTC
 from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY
@@ -30,7 +32,6 @@ from scheduling.index import (
     WEEK,
     Fill,
     IndexedPeriod,
-    Touched,
     Version,
     basis_of,
     cut,
@@ -51,9 +52,18 @@ if TYPE_CHECKING:
 
 #: The components whose objects block time by themselves (RFC 4791 7.10).
 BLOCKING: Final = ("VEVENT", "VFREEBUSY")
+AVAILABILITY: Final = "VAVAILABILITY"
 _COLUMNS: Final = frozenset({"collection_id", "uid", "component", "organizer", "digest_version", "spans", "body"})
 #: Moves on with every change of how periods are computed from a text: what older code put into the index is a miss.
 _RULES: Final = "1"
+
+#: What one question may cost, and what one calendar in it: a step is about three microseconds (see ``rrule.Budget``).
+STEPS: Final = 1_000_000
+STEPS_OF_ONE: Final = 400_000
+#: What a row costs beside its recurrences, and what its bytes do.
+_STEPS_A_ROW: Final = 3
+_STEPS_A_TEXT: Final = 8
+_BYTES_A_STEP: Final = 200
 
 
 class Horizon(NamedTuple):
@@ -110,10 +120,14 @@ class Whose:
 
 @dataclass(frozen=True, slots=True)
 class BusyTimes:
-    """The answer about one: ``events`` is what the calendars say, in order and disjoint; ``hours`` VAVAILABILITY."""
+    """The answer about one: ``events`` is what the calendars say, in order and disjoint; ``hours`` VAVAILABILITY.
+
+    It is not ``complete`` where there is more in that time than a question may cost: who is told so asks for less.
+    """
 
     events: Sequence[BusyPeriod] = ()
     hours: Availability | None = None
+    complete: bool = True
 
     @property
     def periods(self) -> list[BusyPeriod]:
@@ -133,14 +147,15 @@ def busy_of(
     *,
     horizon: Horizon,
     mask_uid: str | None = None,
+    steps: int = STEPS,
 ) -> dict[K, BusyTimes]:
     """When each of many people is busy between two instants.
 
     One statement at most (for every 200 calendars that the index does not know), two round trips to the index.
-    ``mask_uid`` leaves a meeting out (X-CALENDARSERVER-MASK-UID).
+    ``mask_uid`` leaves a meeting out (X-CALENDARSERVER-MASK-UID). ``steps`` is what the whole question may cost.
     """
     calendars = {one.id: one for whose in people.values() for one in whose.calendars}
-    found = _Question(tx, index, calendars, start, end, horizon).answer()
+    found = _Question(tx, index, calendars, start, end, horizon, Effort(steps)).answer()
     masked = None if mask_uid is None else hash_of(mask_uid)
     answers: dict[K, BusyTimes] = {}
     for key, whose in people.items():
@@ -148,16 +163,32 @@ def busy_of(
         periods = (one.busy for id_ in ids for one in found.periods[id_] if one.uid != masked)
         texts = [*([whose.availability] if whose.availability else []), *(t for id_ in ids for t in found.hours[id_])]
         hours = availability(texts, start, end, whose.zone) if texts else None
-        answers[key] = BusyTimes(merge(clip(periods, start, end)), hours)
+        complete = found.cut.isdisjoint(ids)
+        answers[key] = BusyTimes(merge(clip(periods, start, end)), hours, complete=complete)
     return answers
+
+
+class Effort:
+    """What is left of the budget of a question, so that nobody's calendars take all of it, or for ever."""
+
+    def __init__(self, steps: int = STEPS) -> None:
+        self.left = steps
+        self._spent: dict[int, int] = {}
+
+    def spend(self, calendar: int, steps: int) -> bool:
+        """Takes steps for a calendar; False: there are none left, for it or at all."""
+        self.left -= steps
+        spent = self._spent[calendar] = self._spent.get(calendar, 0) + steps
+        return self.left >= 0 and spent <= STEPS_OF_ONE
 
 
 @dataclass(slots=True)
 class _Found:
-    """By calendar: its periods, unclipped, and the texts of its VAVAILABILITYs."""
+    """By calendar: its periods, unclipped, and the texts of its VAVAILABILITYs. ``cut`` are those with too many."""
 
     periods: dict[int, list[IndexedPeriod]]
     hours: dict[int, list[bytes]]
+    cut: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -168,7 +199,7 @@ class _Question:
     start: int
     end: int
     horizon: Horizon
-    _fills: list[Fill] = field(default_factory=list)
+    effort: Effort
 
     def answer(self) -> _Found:
         found = _Found({id_: [] for id_ in self.calendars}, {id_: [] for id_ in self.calendars})
@@ -177,22 +208,9 @@ class _Question:
         weeks = self.horizon.weeks(self.start, self.end)
         known = self._known(weeks)
         needed = self._needed(weeks, known)
-        rows = self._scan(needed)
-        for id_, calendar in self.calendars.items():
-            stretch = needed.get(id_)
-            for week, periods in known.hits.get(id_, {}).items() if known is not None else ():
-                begin = week_start(week)
-                if stretch is None or begin + WEEK <= stretch[0] or begin >= stretch[1]:
-                    found.periods[id_] += periods
-            found.hours[id_] = [row.body for row in rows.get(id_, ()) if row.component == "VAVAILABILITY"]
-            if stretch is not None:
-                computed, complete = periods_of(rows.get(id_, ()), calendar, *stretch)
-                found.periods[id_] += computed
-                missing = known.misses.get(id_, ()) if known is not None else ()
-                if complete and missing:
-                    self._fills.append(Fill(id_, calendar.version, cut(computed, missing)))
-        if self._fills:
-            self.index.fill(self._fills)
+        self._take_known(found, known, needed)
+        partial = self._read(found, needed)
+        self._fill(found, known, needed, without=found.cut | partial)
         return found
 
     def _known(self, weeks: range) -> Lookup | None:
@@ -218,48 +236,117 @@ class _Question:
                 needed[id_] = min(low for low, _ in pieces), max(high for _, high in pieces)
         return needed
 
-    def _scan(self, needed: Mapping[int, tuple[int, int]]) -> dict[int, list[ObjectRow]]:
-        """The rows of all calendars that the store has to be asked for, by calendar, in one statement."""
+    def _take_known(self, found: _Found, known: Lookup | None, needed: Mapping[int, tuple[int, int]]) -> None:
+        """The weeks that the index knows, but for those that are computed all the same."""
+        for id_, weeks in known.hits.items() if known is not None else ():
+            stretch = needed.get(id_)
+            for week, periods in weeks.items():
+                begin = week_start(week)
+                if stretch is None or begin + WEEK <= stretch[0] or begin >= stretch[1]:
+                    found.periods[id_] += periods
+
+    def _read(self, found: _Found, needed: Mapping[int, tuple[int, int]]) -> set[int]:
+        """Computes what the store has to be asked for, in one statement; returns calendars that are not all there.
+
+        Those have an object whose recurrence goes beyond its own budget, and it counts as far as that goes.
+        """
         hours = [id_ for id_, calendar in self.calendars.items() if calendar.has_availability]
+        partial: set[int] = set()
         if not needed and not hours:
-            return {}
+            return partial
         low = min([self.start, *(low for low, _ in needed.values())])
         high = max([self.end, *(high for _, high in needed.values())])
-        wanted = {**{name: list(needed) for name in BLOCKING}, "VAVAILABILITY": hours}
-        rows: dict[int, list[ObjectRow]] = {}
-        for row in self.tx.objects.scan(wanted, columns=_COLUMNS, start=low, end=high):
-            rows.setdefault(row.collection_id, []).append(row)
-        return rows
+        wanted = {**{name: list(needed) for name in BLOCKING}, AVAILABILITY: hours}
+        with closing(self.tx.objects.stream(wanted, columns=_COLUMNS, start=low, end=high)) as rows:
+            for row in rows:
+                id_ = row.collection_id
+                if id_ in found.cut:
+                    continue
+                reader = _Reader(self.calendars[id_], *needed.get(id_, (low, high)))
+                if row.component == AVAILABILITY:
+                    found.hours[id_].append(row.body)
+                    cost = _STEPS_A_TEXT + len(row.body) // _BYTES_A_STEP
+                else:
+                    cost = reader.read(row, found.periods[id_])
+                    if not reader.complete:
+                        partial.add(id_)
+                if not self.effort.spend(id_, cost):
+                    found.cut.add(id_)
+                    if self.effort.left < 0:
+                        found.cut |= {*needed, *hours}
+                        break
+        return partial
+
+    def _fill(
+        self, found: _Found, known: Lookup | None, needed: Mapping[int, tuple[int, int]], *, without: set[int]
+    ) -> None:
+        """Tells the index what was computed where it did not know it; what is not all there never."""
+        fills = []
+        for id_ in needed:
+            missing = known.misses.get(id_, ()) if known is not None else ()
+            if missing and id_ not in without:
+                weeks = cut(sorted(found.periods[id_]), missing)
+                fills.append(Fill(id_, self.calendars[id_].version, weeks))
+        if fills:
+            self.index.fill(fills)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """From rows of one calendar to its busy periods between two instants.
+
+    ``trusting``: packed spans count; ``complete``: no recurrence went beyond its budget.
+    """
+
+    calendar: BusyCalendar
+    start: int
+    end: int
+    trusting: bool = True
+    complete: bool = True
+
+    def read(self, row: ObjectRow, into: list[IndexedPeriod]) -> int:
+        """Appends the periods of a row, and returns what that cost."""
+        uid = hash_of(row.uid)
+        spans = spans_of(row, self.calendar, self.start, self.end) if self.trusting else None
+        if spans is not None:
+            into.extend(IndexedPeriod(one.start, one.end, one.kind, uid) for one in spans)
+            return _STEPS_A_ROW + len(spans)
+        budget = Budget(DEFAULT_STEPS)
+        try:
+            parsed = parse(row.body)
+            for one in busy_in(
+                parsed, self.start, self.end, self.calendar.zone, owner=self.calendar.owner, budget=budget
+            ):
+                into.append(IndexedPeriod(one.start, one.end, one.kind, uid))  # noqa: PERF401 (it may break off)
+        except TooManyInstances:
+            self.complete = False
+        except ICalendarError:  # a text that cannot be read blocks nothing
+            pass
+        return _STEPS_A_TEXT + len(row.body) // _BYTES_A_STEP + DEFAULT_STEPS - max(0, budget.left)
 
 
 def periods_of(
-    rows: Iterable[ObjectRow], calendar: BusyCalendar, start: int, end: int
+    rows: Iterable[ObjectRow], calendar: BusyCalendar, start: int, end: int, *, trusting: bool = True
 ) -> tuple[list[IndexedPeriod], bool]:
     """The busy periods of stored objects between two instants, in order, and whether these are all.
 
-    They are not where a recurrence went beyond the budget: then it counts as far as that goes.
+    They are not where a recurrence went beyond the budget: then it counts as far as that goes. Without ``trusting`` the
+    texts are read, whatever the packed spans say.
     """
     found: list[IndexedPeriod] = []
-    complete = True
+    reader = _Reader(calendar, start, end, trusting)
     for row in rows:
-        if row.component not in BLOCKING:
-            continue
-        uid = hash_of(row.uid)
-        try:
-            for one in _of_row(row, calendar, start, end):
-                found.append(IndexedPeriod(one.start, one.end, one.kind, uid))  # noqa: PERF401 (it may break off)
-        except TooManyInstances:
-            complete = False
-        except ICalendarError:  # a text that cannot be read blocks nothing
-            continue
-    return sorted(found), complete
+        if row.component in BLOCKING:
+            reader.read(row, found)
+    return sorted(found), reader.complete
 
 
-def _of_row(row: ObjectRow, calendar: BusyCalendar, start: int, end: int) -> Iterator[BusyPeriod]:
-    if _spans_count(row, calendar.owner) and spans_cover(row.spans, start, end):
-        spans = (BusyPeriod(one.start, one.end, Busy(one.kind)) for one in read_spans(row.spans, calendar.zone))
-        return clip(spans, start, end)
-    return busy_in(parse(row.body), start, end, calendar.zone, owner=calendar.owner)
+def spans_of(row: ObjectRow, calendar: BusyCalendar, start: int, end: int) -> list[BusyPeriod] | None:
+    """What the packed spans of a row say of the time between two instants; None: its text has to be asked."""
+    if not _spans_count(row, calendar.owner) or not spans_cover(row.spans, start, end):
+        return None
+    spans = (BusyPeriod(one.start, one.end, Busy(one.kind)) for one in read_spans(row.spans, calendar.zone))
+    return list(clip(spans, start, end))
 
 
 def _spans_count(row: ObjectRow, owner: frozenset[str]) -> bool:
@@ -272,24 +359,8 @@ def _spans_count(row: ObjectRow, owner: frozenset[str]) -> bool:
 # --- writing, and checking -------------------------------------------------------------------------------------------
 
 
-class _Bounded(Protocol):
-    """A row of an object, stored or to be stored."""
-
-    @property
-    def component(self) -> str: ...
-    @property
-    def starts_at(self) -> int | None: ...
-    @property
-    def ends_at(self) -> int | None: ...
-
-
-def touched_by(*rows: _Bounded | None) -> tuple[Touched, ...]:
-    """The time that a write touches: that of the object as it was, and of the object as it is (None: there is none)."""
-    return tuple(Touched(row.starts_at, row.ends_at) for row in rows if row is not None and row.component in BLOCKING)
-
-
 def drift(tx: Transaction, index: FreeBusyIndex, calendars: Sequence[BusyCalendar]) -> Iterator[str]:
-    """Where the index says something else than the stored objects, a sentence each (``caldavd doctor``).
+    """Where the index says something else than the texts of the stored objects, a sentence each (``caldavd doctor``).
 
     Only entries of the version that the database has: nobody believes the others.
     """
@@ -299,13 +370,21 @@ def drift(tx: Transaction, index: FreeBusyIndex, calendars: Sequence[BusyCalenda
         if entry.version != calendar.version or not entry.weeks:
             continue
         low, high = week_start(min(entry.weeks)), week_start(max(entry.weeks)) + WEEK
-        rows = tx.objects.scan({name: [id_] for name in BLOCKING}, columns=_COLUMNS, start=low, end=high)
+        with closing(
+            tx.objects.stream({name: [id_] for name in BLOCKING}, columns=_COLUMNS, start=low, end=high)
+        ) as rows:
+            computed, complete = periods_of(rows, calendar, low, high, trusting=False)
+        if not complete:
+            continue
+        by_week = cut(computed, entry.weeks)
         for week, periods in sorted(entry.weeks.items()):
-            begin = week_start(week)
-            computed, complete = periods_of(rows, calendar, begin, begin + WEEK)
-            if not complete or len(computed) > MAX_PERIODS:
+            if len(by_week[week]) > MAX_PERIODS:
                 continue
-            if sorted(periods) != computed:
-                yield f"Calendar {id_}, the week of {begin}: the index has other busy times than the stored objects."
-            elif week in entry.maps and entry.maps[week] != map_of(computed, week):
-                yield f"Calendar {id_}, the week of {begin}: the map of the index is not that of its busy times."
+            if sorted(periods) != sorted(by_week[week]):
+                yield f"Calendar {id_}, the week of {_day(week)}: the index has other busy times than the objects."
+            elif week in entry.maps and entry.maps[week] != map_of(by_week[week], week):
+                yield f"Calendar {id_}, the week of {_day(week)}: the map of the index is not that of its busy times."
+
+
+def _day(week: int) -> str:
+    return datetime.fromtimestamp(week_start(week), UTC_CLOCK).date().isoformat()

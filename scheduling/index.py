@@ -10,9 +10,9 @@ believes an entry only where its version equals the one that the database has no
 
 - A fill states the version that it was computed from. Where the entry is older (or of another epoch or basis) it is
   replaced, where it is equal the weeks are added, where it is newer the fill is dropped.
-- A write names the version before and after it and what time it touched. Where the entry has the version before, the
-  touched weeks go and it moves to the version after; where it is there already (a reader was faster) it stays; else it
-  goes as a whole.
+- A write names the revision before and after it and what time it touched. Where the entry has the revision before, the
+  touched weeks go and it moves to the revision after; where it is there already (a reader was faster) it stays; else it
+  goes as a whole. What else the entry was computed from stays what it was: a write need not know it.
 
 A week begins on Monday 00:00 UTC, as the weeks of ISO 8601 do, and has a number: week 0 begins 1970-01-05. Instants are
 epoch seconds.
@@ -161,6 +161,19 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """A committed write moved a calendar from one revision to the next and touched these stretches of time.
+
+    ``before`` is None where it is not known; then the entry goes as a whole.
+    """
+
+    calendar: int
+    before: int | None
+    after: int
+    touched: Sequence[Touched]
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """What an index knows: ``hits`` by calendar and week; ``misses`` are the weeks of a calendar that it does not."""
 
@@ -194,8 +207,8 @@ class FreeBusyIndex(Protocol):
     def fill(self, fills: Sequence[Fill]) -> None:
         """Keeps what was computed, where nothing newer is there; one round trip."""
 
-    def written(self, calendar: int, before: Version, after: Version, touched: Sequence[Touched]) -> None:
-        """A committed write moved a calendar from one version to the next and touched these stretches of time."""
+    def written(self, epoch: str, writes: Sequence[Write]) -> None:
+        """What a committed transaction wrote, in the store's ``epoch``; one round trip."""
 
     def free_map(self, wanted: Mapping[int, Version], start: int, end: int) -> FreeMap:
         """When all of many calendars are free, in whole weeks and one round trip: a bit that is set is busy time.
@@ -222,8 +235,8 @@ def on_fill(stored: Version | None, offered: Version) -> Verdict:
     return Verdict.ADD if stored.revision == offered.revision else Verdict.KEEP
 
 
-def on_write(stored: Version, before: Version, after: Version) -> Verdict:
+def on_write(stored: Version, epoch: str, write: Write) -> Verdict:
     """What a write does to an entry: ADD moves it on without the touched weeks, REPLACE drops it whole."""
-    if stored.era == after.era and stored.revision >= after.revision:
+    if stored.epoch == epoch and stored.revision >= write.after:
         return Verdict.KEEP
-    return Verdict.ADD if stored == before and before.era == after.era else Verdict.REPLACE
+    return Verdict.ADD if stored.epoch == epoch and stored.revision == write.before else Verdict.REPLACE

@@ -27,7 +27,7 @@ from scheduling.index import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scheduling.index import Fill, IndexedPeriod, Touched
+    from scheduling.index import Fill, IndexedPeriod, Write
 
 #: Calendars that are kept; those that nobody asked for the longest go first.
 MAX_CALENDARS: Final = 10_000
@@ -83,19 +83,20 @@ class MemoryIndex:
             while len(self._kept) > self._max:
                 self._kept.popitem(last=False)
 
-    def written(self, calendar: int, before: Version, after: Version, touched: Sequence[Touched]) -> None:
+    def written(self, epoch: str, writes: Sequence[Write]) -> None:
         """See ``FreeBusyIndex``."""
         with self._lock:
-            kept = self._kept.get(calendar)
-            if kept is None:
-                return
-            verdict = on_write(kept.version, before, after)
-            if verdict is Verdict.REPLACE:
-                del self._kept[calendar]
-            elif verdict is Verdict.ADD:
-                kept.version = after
-                for week in [week for week in kept.weeks if any(one.touches(week) for one in touched)]:
-                    del kept.weeks[week], kept.maps[week]
+            for write in writes:
+                kept = self._kept.get(write.calendar)
+                if kept is None:
+                    continue
+                verdict = on_write(kept.version, epoch, write)
+                if verdict is Verdict.REPLACE:
+                    del self._kept[write.calendar]
+                elif verdict is Verdict.ADD:
+                    kept.version = kept.version._replace(revision=write.after)
+                    for week in [week for week in kept.weeks if any(one.touches(week) for one in write.touched)]:
+                        del kept.weeks[week], kept.maps[week]
 
     def free_map(self, wanted: Mapping[int, Version], start: int, end: int) -> FreeMap:
         """See ``FreeBusyIndex``."""

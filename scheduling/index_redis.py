@@ -45,7 +45,7 @@ from scheduling.index import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from scheduling.index import Fill, Touched
+    from scheduling.index import Fill, Write
 
 _log = logging.getLogger(__name__)
 
@@ -76,18 +76,19 @@ end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """
-#: KEYS: the hash. ARGV: era before, revision before, era after, revision after, then first and last week of each
+#: KEYS: the hash. ARGV: epoch, revision before ('' is unknown), revision after, then first and last week of each
 #: stretch that was touched ('' is open). See ``index.on_write``.
 _WRITTEN: Final = """
 local old = redis.call('HMGET', KEYS[1], 'e', 'r')
 if not old[1] then return 0 end
-if old[1] == ARGV[3] and tonumber(old[2]) >= tonumber(ARGV[4]) then return 0 end
-local follows = old[1] == ARGV[1] and old[2] == ARGV[2] and ARGV[1] == ARGV[3]
+local same = string.sub(old[1], 1, #ARGV[1] + 1) == ARGV[1] .. ' '
+if same and tonumber(old[2]) >= tonumber(ARGV[3]) then return 0 end
+local follows = same and old[2] == ARGV[2]
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   local week = tonumber(field)
   if week then
     local gone = not follows
-    for at = 5, #ARGV, 2 do
+    for at = 4, #ARGV, 2 do
       local first, last = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
       if (not first or week >= first) and (not last or week <= last) then gone = true end
     end
@@ -97,7 +98,7 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
     end
   end
 end
-if follows then redis.call('HSET', KEYS[1], 'r', ARGV[4]) else redis.call('DEL', KEYS[1]) end
+if follows then redis.call('HSET', KEYS[1], 'r', ARGV[3]) else redis.call('DEL', KEYS[1]) end
 return 1
 """
 #: KEYS: a scratch key, then the hashes. ARGV: first and last week, then era and revision for each calendar. Returns the
@@ -218,15 +219,21 @@ class RedisIndex:
         if fills:
             self._ask(work)
 
-    def written(self, calendar: int, before: Version, after: Version, touched: Sequence[Touched]) -> None:
+    def written(self, epoch: str, writes: Sequence[Write]) -> None:
         """See ``FreeBusyIndex``."""
-        stretches: list[object] = []
-        for one in touched:
-            # Both ends are included: what ends with a week touches the next one as well.
-            stretches.append("" if one.start is None else week_of(one.start - 1))
-            stretches.append("" if one.end is None else week_of(one.end))
-        arguments = (before.era, before.revision, after.era, after.revision, *stretches)
-        self._ask(lambda pipe: self._script(pipe, _WRITTEN, calendar, *arguments))
+
+        def work(pipe: Any) -> None:
+            for write in writes:
+                stretches: list[object] = []
+                for one in write.touched:
+                    # Both ends are included: what ends with a week touches the next one as well.
+                    stretches.append("" if one.start is None else week_of(one.start - 1))
+                    stretches.append("" if one.end is None else week_of(one.end))
+                before = "" if write.before is None else write.before
+                self._script(pipe, _WRITTEN, write.calendar, epoch, before, write.after, *stretches)
+
+        if writes:
+            self._ask(work)
 
     def free_map(self, wanted: Mapping[int, Version], start: int, end: int) -> FreeMap:
         """See ``FreeBusyIndex``."""

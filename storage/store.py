@@ -10,7 +10,7 @@ from its home's counter; the store does that itself, and a home that was not loc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection as Members, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection as Members, Generator, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from storage.rows import (
@@ -235,6 +235,14 @@ class Objects(Protocol):
 
         ``wanted``: by component, the collections in which those are looked for. ``columns`` and the range are as in
         ``page``; ``collection_id`` is always among the columns.
+        """
+
+    def stream(
+        self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
+    ) -> Generator[ObjectRow, None, None]:
+        """As ``scan``, but the rows come as they are read, so that all their bodies are never in memory together.
+
+        Nothing else may be asked of the transaction before the last row, or ``close``.
         """
 
     def count(self, collection_id: int) -> int: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection as Members, Mapping, Sequence
+from collections.abc import Collection as Members, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -87,6 +87,8 @@ _FORGET_REMOVAL = delete(removals).where(
     removals.c.name == bindparam("name"),
     removals.c.was_collection.is_(false()),
 )
+#: Rows that ``stream`` reads at a time, with their bodies.
+_BUFFERED = 50
 #: Collections in one statement of ``scan``, which names each of them up to four times.
 _SCANNED = 200
 _COUNT = select(func.count()).select_from(objects).where(objects.c.collection_id == bindparam("collection"))
@@ -170,6 +172,19 @@ def _scanning(columns: frozenset[str], components: int) -> Select[Any]:
     )
 
 
+def _scans(
+    wanted: Mapping[str, Members[int]], columns: frozenset[str], *, start: int, end: int
+) -> Iterator[tuple[Select[Any], dict[str, Any]]]:
+    for batch in batches(dict.fromkeys(id_ for ids in wanted.values() for id_ in ids), _SCANNED):
+        within = set(batch)
+        parts = {name: within.intersection(ids) for name, ids in wanted.items()}
+        parts = {name: ids for name, ids in parts.items() if ids}
+        where: dict[str, Any] = {"collections": batch, "start": start, "end": end}
+        for at, (name, ids) in enumerate(parts.items()):
+            where |= {f"component_{at}": name, f"having_{at}": sorted(ids)}
+        yield _scanning(columns, len(parts)), where
+
+
 class SqlObjects:
     """See :class:`storage.store.Objects`."""
 
@@ -239,16 +254,20 @@ class SqlObjects:
     ) -> Sequence[ObjectRow]:
         """See :class:`storage.store.Objects`."""
         found: list[ObjectRow] = []
-        for batch in batches(dict.fromkeys(id_ for ids in wanted.values() for id_ in ids), _SCANNED):
-            within = set(batch)
-            parts = {name: within.intersection(ids) for name, ids in wanted.items()}
-            parts = {name: ids for name, ids in parts.items() if ids}
-            where: dict[str, Any] = {"collections": batch, "start": start, "end": end}
-            for at, (name, ids) in enumerate(parts.items()):
-                where |= {f"component_{at}": name, f"having_{at}": sorted(ids)}
-            rows = self._tx.execute(_scanning(columns, len(parts)), where).all()
-            found += cast("Sequence[ObjectRow]", rows)
+        for statement, where in _scans(wanted, columns, start=start, end=end):
+            found += cast("Sequence[ObjectRow]", self._tx.execute(statement, where).all())
         return found
+
+    def stream(
+        self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
+    ) -> Generator[ObjectRow, None, None]:
+        """See :class:`storage.store.Objects`."""
+        # On PostgreSQL and MariaDB a cursor of the server's, without which the client would read all rows at once.
+        options = {"stream_results": True, "max_row_buffer": _BUFFERED}
+        for statement, where in _scans(wanted, columns, start=start, end=end):
+            with self._tx.execute(statement, where, execution_options=options) as rows:
+                for row in rows:
+                    yield cast("ObjectRow", row)
 
     def count(self, collection_id: int) -> int:
         """See :class:`storage.store.Objects`."""

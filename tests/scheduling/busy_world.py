@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from scheduling.busy import BusyCalendar, BusyTimes, Horizon, Whose, busy_of, drift, touched_by, version_of
+from scheduling.busy import BusyCalendar, BusyTimes, Horizon, Whose, busy_of, drift, version_of
+from scheduling.diaries import FreeBusy
 from scheduling.freebusy import busy
 from scheduling.ical.periods import BusyPeriod, clip, merge
 from scheduling.ical.timezones import named
@@ -20,14 +21,14 @@ from scheduling.index import (
     FreeBusyIndex,
     FreeMap,
     Lookup,
-    Touched,
     Version,
+    Write,
     map_of,
     week_start,
 )
 from scheduling.indexing import indexed
 from storage.open import open_store
-from storage.rows import CollectionKind, NewObject, PrincipalKind
+from storage.rows import CollectionKind, Moved, PrincipalKind
 from storage.store import Transaction
 
 MONDAY = 1772409600  # 2026-03-02T00:00:00Z
@@ -54,8 +55,8 @@ class Recording:
         self.fills += fills
         self.index.fill(fills)
 
-    def written(self, calendar: int, before: Version, after: Version, touched: Sequence[Touched]) -> None:
-        self.index.written(calendar, before, after, touched)
+    def written(self, epoch: str, writes: Sequence[Write]) -> None:
+        self.index.written(epoch, writes)
 
     def free_map(self, wanted: Mapping[int, Version], start: int, end: int) -> FreeMap:
         return self.index.free_map(wanted, start, end)
@@ -79,7 +80,12 @@ class World:
         self.store = open_store(f"sqlite:///{folder}/world.db")
         self.store.upgrade()
         self.calendars: list[Calendar] = []
+        self.told: Sequence[Moved] = ()
         self.store.run(lambda tx: self._people(tx, people, calendars), write=True)
+        self.store.watch(self._tell)
+
+    def _tell(self, _epoch: str, moved: Sequence[Moved]) -> None:
+        self.told = moved
 
     def _people(self, tx: Transaction, people: int, calendars: int) -> None:
         for number in range(people):
@@ -108,23 +114,20 @@ class World:
     def put(self, calendar: Calendar, name: str, body: bytes | None, index: FreeBusyIndex | None = None) -> Hook:
         """Stores or removes an object, and returns what an index is to be told; ``index`` is told at once."""
 
-        def work(tx: Transaction) -> Hook:
+        def work(tx: Transaction) -> None:
             tx.homes.lock((calendar.home,))
             collection = tx.collections.get(calendar.id)
             assert collection is not None
-            before = self.of(tx, calendar).version
-            old = tx.objects.get(
-                calendar.id, name, columns=frozenset({"component", "starts_at", "ends_at", "created", "size"})
-            )
-            new: NewObject | None = None
+            old = tx.objects.get(calendar.id, name, columns=frozenset())
             if body is not None:
                 new = indexed(validate(body, supported=COMPONENTS), body)
                 tx.objects.put(collection, name, new, replaces=old)
             elif old is not None:
                 tx.objects.remove(collection, old)
-            return Hook(calendar.id, before, self.of(tx, calendar).version, touched_by(old, new))
 
-        hook = self.store.run(work, write=True)
+        self.told = ()
+        self.store.run(work, write=True)
+        hook = Hook(self.store.epoch, self.told)
         if index is not None:
             hook.tell(index)
         return hook
@@ -175,13 +178,13 @@ class World:
 
 @dataclass
 class Hook:
-    calendar: int
-    before: Version
-    after: Version
-    touched: Sequence[Touched]
+    """What is to be told of a commit: at once, late, or never."""
+
+    epoch: str
+    moved: Sequence[Moved]
 
     def tell(self, index: FreeBusyIndex) -> None:
-        index.written(self.calendar, self.before, self.after, self.touched)
+        FreeBusy(index).written(self.epoch, self.moved)
 
 
 def object_of(uid: str, *lines: str, kind: str = "VEVENT") -> bytes:

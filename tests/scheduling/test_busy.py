@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from scheduling.busy import BusyTimes, Horizon, Whose, busy_of, touched_by
+from scheduling.busy import BusyTimes, Horizon, Whose, busy_of
 from scheduling.ical.digest import DIGEST_VERSION, digest
 from scheduling.ical.lines import parse
 from scheduling.ical.periods import Busy, BusyPeriod
 from scheduling.ical.values import DAY
-from scheduling.index import WEEK, Fill, FreeBusyIndex, week_of
+from scheduling.index import WEEK, Fill, FreeBusyIndex, Write, week_of
 from scheduling.index_memory import MemoryIndex
 from scheduling.index_redis import RedisIndex
 from storage.rows import CollectionKind, NewObject
@@ -299,9 +299,19 @@ def test_packed_spans_count_where_they_cover_and_say_it_of_this_owner(world: Wor
 
 def test_what_a_write_touches(world: World) -> None:
     calendar = world.calendars[0]
-    assert world.put(calendar, "a.ics", object_of("a", *NINE, "RRULE:FREQ=DAILY")).touched[0].end is None
-    hook = world.put(calendar, "a.ics", object_of("a", *NINE))
-    assert len(hook.touched) == 2
-    assert hook.touched[1] == (MONDAY + 9 * HOUR, MONDAY + 10 * HOUR)
-    assert world.put(calendar, "t.ics", object_of("t", "DUE:20260302T090000Z", kind="VTODO")).touched == ()
-    assert touched_by(None, None) == ()
+    writes: list[Write] = []
+
+    class Noting(MemoryIndex):
+        def written(self, epoch: str, told: Sequence[Write]) -> None:
+            assert epoch == world.store.epoch
+            writes.extend(told)
+
+    index = Noting()
+    world.put(calendar, "a.ics", object_of("a", *NINE, "RRULE:FREQ=DAILY"), index)
+    world.put(calendar, "a.ics", object_of("a", *NINE), index)
+    world.put(calendar, "t.ics", object_of("t", "DUE:20260302T090000Z", kind="VTODO"), index)
+    first, second, third = writes
+    assert [one.end for one in first.touched] == [None]
+    assert set(second.touched) == {first.touched[0], (MONDAY + 9 * HOUR, MONDAY + 10 * HOUR)}
+    assert list(third.touched) == []
+    assert second.before == first.after

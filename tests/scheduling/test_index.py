@@ -24,6 +24,7 @@ from scheduling.index import (
     IndexedPeriod,
     Touched,
     Version,
+    Write,
     basis_of,
     cut,
     hash_of,
@@ -172,7 +173,7 @@ class TestEntries:
 class TestWrites:
     def test_a_write_drops_the_weeks_it_touches_and_moves_the_others_on(self, index: FreeBusyIndex) -> None:
         fill(index)
-        index.written(7, V1, V2, [Touched(MONDAY + 5, MONDAY + 6)])
+        index.written("e", [Write(7, 1, 2, [Touched(MONDAY + 5, MONDAY + 6)])])
         assert (known(index, V1), known(index, V2)) == ([], [W + 1])
         assert index.free_map({7: V2}, NEXT, NEXT + 1).weeks == {W + 1: map_of([LATER], W + 1)}
 
@@ -190,32 +191,45 @@ class TestWrites:
     )
     def test_what_is_touched(self, index: FreeBusyIndex, touched: list[Touched], left: list[int]) -> None:
         index.fill([Fill(7, V1, {W: [], W + 1: [], W + 2: []})])
-        index.written(7, V1, V2, touched)
+        index.written("e", [Write(7, 1, 2, touched)])
         assert known(index, V2) == left
 
     def test_where_the_version_does_not_follow_on_all_goes(self, index: FreeBusyIndex) -> None:
         fill(index)
-        index.written(7, V2, V3, [])
+        index.written("e", [Write(7, 2, 3, [])])
         assert (known(index, V1), known(index, V2), known(index, V3)) == ([], [], [])
         fill(index)  # nothing stands in its way
         assert known(index, V1) == [W, W + 1]
 
-    def test_a_change_of_the_basis_drops_all(self, index: FreeBusyIndex) -> None:
+    def test_a_write_need_not_know_what_else_the_entry_was_computed_from(self, index: FreeBusyIndex) -> None:
+        fill(index, Version("e", 1, "other zone"))
+        index.written("e", [Write(7, 1, 2, [Touched(MONDAY, MONDAY)])])
+        assert known(index, Version("e", 2, "other zone")) == [W + 1]
+        assert known(index, V2) == []
+
+    @pytest.mark.parametrize(("epoch", "before"), [("f", 1), ("", 1), ("e", None), ("e", 0)])
+    def test_what_does_not_follow_on_drops_all(self, index: FreeBusyIndex, epoch: str, before: int | None) -> None:
         fill(index)
-        moved = Version("e", 2, "other zone")
-        index.written(7, V1, moved, [])
-        assert (known(index, V1), known(index, moved)) == ([], [])
+        index.written(epoch, [Write(7, before, 2, [])])
+        assert (known(index, V1), known(index, V2)) == ([], [])
+
+    def test_many_are_told_at_once(self, index: FreeBusyIndex) -> None:
+        index.fill([Fill(calendar, V1, {W: [NINE]}) for calendar in range(9)])
+        index.written("e", [Write(calendar, 1, 2, []) for calendar in range(5)])
+        index.written("e", [])
+        assert not index.lookup(dict.fromkeys(range(5), V2), MONDAY, NEXT).misses
+        assert not index.lookup(dict.fromkeys(range(5, 9), V1), MONDAY, NEXT).misses
 
     def test_a_write_that_is_told_late_harms_nothing(self, index: FreeBusyIndex) -> None:
         fill(index, V2)
-        index.written(7, V1, V2, [EVERYTHING])
+        index.written("e", [Write(7, 1, 2, [EVERYTHING])])
         assert known(index, V2) == [W, W + 1]
         fill(index, V3)
-        index.written(7, V1, V2, [EVERYTHING])
+        index.written("e", [Write(7, 1, 2, [EVERYTHING])])
         assert known(index, V3) == [W, W + 1]
 
     def test_a_write_to_what_is_not_kept_keeps_nothing(self, index: FreeBusyIndex) -> None:
-        index.written(7, V1, V2, [])
+        index.written("e", [Write(7, 1, 2, [])])
         assert index.entries([7]) == {}
 
 
@@ -325,7 +339,7 @@ def test_redis_away_is_a_miss_and_one_warning_and_is_left_alone(
         for _ in range(5):
             assert known(index, V1) == []
             fill(index)
-            index.written(7, V1, V2, [])
+            index.written("e", [Write(7, 1, 2, [])])
             assert index.free_map({7: V1}, MONDAY, NEXT).missing == {7}
             assert index.entries([7]) == {}
         assert len(warnings(caplog)) == 1
@@ -374,7 +388,7 @@ def test_on_a_cluster_as_well_nothing_is_asked_for_each_calendar(tmp_path: Path)
     with Cluster(tmp_path) as cluster, closing(RedisIndex(cluster.url, timeout=2)) as index:
         wanted = dict.fromkeys(range(50), V1)
         index.fill([Fill(calendar, V1, {W: [NINE]}) for calendar in wanted])
-        index.written(7, V1, V2, [])
+        index.written("e", [Write(7, 1, 2, [])])
         assert index.lookup(wanted, MONDAY, NEXT).misses == {7: [W]}
         assert index.free_map(wanted, MONDAY, NEXT).missing == {7}
         assert len(index.entries(list(wanted))) == 50
