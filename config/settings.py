@@ -246,6 +246,24 @@ class Scheduling(Section):
     is off, calendars hold meetings as they are sent, nobody is told of them, and clients see no inbox and no outbox."""
 
 
+class Rooms(Section):
+    """How rooms and resources answer when they are invited. `caldavd room set` has more for each (docs/rooms.md)."""
+
+    policy: Literal["automatic", "accept", "decline", "none"] = "automatic"
+    """"automatic": accept while free, decline while busy. "accept" and "decline": always. "none": a person answers."""
+    window_days: int = Field(default=730, ge=1, le=3650)
+    """How far ahead a room can be booked."""
+    beyond: Literal["decline", "cut"] = "decline"
+    """What becomes of a booking that reaches beyond that, or never ends: it is declined, or accepted up to there."""
+    notice_minutes: int = Field(default=0, ge=0, le=525600)
+    """How long before it begins a booking has to be made. Not for administrators, nor are window and capacity."""
+    check_capacity: bool = False
+    """Whether a room declines a meeting of more people than fit in. If not, capacity is for finding a room only."""
+    most_exceptions: int = Field(default=100, ge=0, le=1000)
+    """Of a series, a room accepts the times when it is free and declines the others, if so many of them at most are
+    answered otherwise than the series. Where it would be more, the whole series is declined."""
+
+
 class Mail(Section):
     """Mail to the people in meetings who have no account here (docs/mail.md). There is none without smtp_host."""
 
@@ -312,6 +330,7 @@ class Settings(BaseModel):
     limits: Limits = Limits()
     provisioning: Provisioning = Provisioning()
     scheduling: Scheduling = Scheduling()
+    rooms: Rooms = Rooms()
     mail: Mail = Mail()
     logging: Logging = Logging()
 
