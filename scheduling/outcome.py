@@ -15,6 +15,7 @@ SUCCESS: Final = "2.0"
 PARAM_IGNORED: Final = "2.3"
 INVALID_USER: Final = "3.7"
 NO_AUTHORITY: Final = "3.8"
+NOT_DELIVERED: Final = "5.1"
 NO_WAY: Final = "5.2"
 REJECTED: Final = "5.3"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, bindparam, delete, insert, literal, select
+from sqlalchemy import bindparam, delete, insert, literal, select
 
 from storage.rows import HeldMail
 from storage.sql.queue import shortened
@@ -84,5 +84,5 @@ class SqlHeldMails:
         return self._tx.execute(_REMOVE, {"mail": mail_id}).rowcount == 1
 
 
-def _mail(row: Row[tuple[int, int, str, str, str, bytes]]) -> HeldMail:
-    return HeldMail(row[0], row[1], row[2], row[3], row[4], bytes(row[5]))
+def _mail(row: Any) -> HeldMail:
+    return HeldMail(row.id, row.received, row.sender, row.recipient, row.reason, bytes(row.body))

@@ -1,0 +1,9 @@
+"""iMIP on the way in (RFC 6047): from a mail to a scheduling message that may be believed.
+
+``mime`` reads a mail, ``objects`` finds the scheduling messages in it, ``authenticity`` reads what the mail server
+found out about its sender, ``judging`` decides who speaks for whom, ``tags`` makes and reads the signed addresses that
+answers come to, ``bounces`` reads delivery reports. All of these are pure. ``reception`` is the rim that applies,
+holds or refuses; ``lmtp`` and ``poll`` bring mails to it, and so does ``caldavd imip-receive``.
+
+Mail on the way out is in ``scheduling.mailer``.
+"""
