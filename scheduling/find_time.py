@@ -66,9 +66,24 @@ def alternatives(wish: Wish, settings: Settings | None = None, ranker: Ranker = 
     return found[: wish.count]
 
 
+def first_quarter(wish: Wish) -> int:
+    """The instant of the first quarter hour of a map for ``reach``."""
+    return wish.start // QUARTER * QUARTER
+
+
+def reach(wish: Wish, blocked: int) -> tuple[int, int] | None:
+    """Between which instants a meeting can lie at all, by bitmaps alone; None: nowhere.
+
+    ``blocked`` are quarter hours from ``first_quarter`` on in which somebody who has to come is busy, as an index tells
+    them for many people at once; of the wish, only what is in it counts. Raises as ``find_time``.
+    """
+    found = list(_checked(wish, Settings(), keep_hours=False).open_to_all(blocked))
+    return (found[0], found[-1] + wish.duration) if found else None
+
+
 def _checked(wish: Wish, settings: Settings, *, keep_hours: bool) -> _Search:
     if wish.duration <= 0 or wish.step <= 0:
-        raise NotAWish("A meeting lasts some time, and begins at multiples of some time.")
+        raise NotAWish("duration", "A meeting lasts some time, and begins at multiples of some time.")
     return _Search(wish, settings, keep_hours=keep_hours)
 
 
@@ -115,17 +130,7 @@ def _suggestion(wish: Wish, ranking: Ranking, one: Candidate) -> Suggestion:
         missing = "no suitable room is free"
         reasons = [missing, *(why for why in reasons if why != missing)]
     rooms = [one.room, *(room for room in one.rooms if room is not one.room)] if one.room is not None else []
-    return Suggestion(
-        one.start,
-        one.end,
-        ranking.score,
-        tuple(reasons),
-        one.room.name if one.room is not None else None,
-        tuple(attendee.name for attendee in one.absent),
-        tuple(attendee.name for attendee in one.outside),
-        tuple(room.name for room in rooms[:_ROOMS]),
-        tuple(attendee.name for attendee in one.busy),
-    )
+    return Suggestion(one, ranking.score, tuple(reasons), tuple(rooms[:_ROOMS]))
 
 
 class _Diary:
@@ -157,17 +162,25 @@ class _Search:
         )
         self._rooms = [(room, _Diary([*room.busy, *_off(room.hours)])) for room in rooms]
 
+    def open_to_all(self, blocked: int = 0) -> Iterator[int]:
+        """Where a meeting may begin by bitmaps alone; ``blocked`` are more quarter hours that are taken.
+
+        The quarters that lie in the slot as a whole are looked at; what is left at its edges is not.
+        """
+        base = first_quarter(self._wish)
+        quarters = -(-(self._wish.end - base) // QUARTER)
+        for attendee, diary in [*self._busy, *(self._off if self._keep_hours else ())]:
+            if attendee.required:
+                blocked |= bits_of(diary.periods, base, quarters)
+        for start in self._starts():
+            first, last = -(-(start - base) // QUARTER), (start + self._wish.duration - base) // QUARTER
+            if first >= last or not blocked >> first & ((1 << last - first) - 1):
+                yield start
+
     def candidates(self) -> Iterator[Candidate]:
         """The times at which all who have to come can, and there is a room if one is needed."""
         wish = self._wish
-        base = wish.start // QUARTER * QUARTER
-        everybody = [*self._busy, *(self._off if self._keep_hours else ())]
-        blocked = _blocked(everybody, base, -(-(wish.end - base) // QUARTER))
-        for start in self._starts():
-            # The quarters that lie in the slot as a whole; what is left at its edges is checked below.
-            first, last = -(-(start - base) // QUARTER), (start + wish.duration - base) // QUARTER
-            if first < last and blocked >> first & ((1 << last - first) - 1):
-                continue
+        for start in self.open_to_all():
             found = self._candidate(start, start + wish.duration)
             if not found.busy and (found.room is not None or not wish.needs_room) and self._within_hours(found):
                 yield found
@@ -186,7 +199,9 @@ class _Search:
         wish = self._wish
         # No clock in use today differs from UTC by anything but quarters of an hour.
         grain = gcd(wish.step, QUARTER)
-        for at in range(-(-wish.start // grain) * grain, wish.end - wish.duration + 1, grain):
+        low, high = wish.known or (wish.start, wish.end)
+        low, high = max(low, wish.start), min(high, wish.end)
+        for at in range(-(-low // grain) * grain, high - wish.duration + 1, grain):
             if local(wish.zone, at) % wish.step == 0:
                 yield at
 
@@ -209,15 +224,6 @@ class _Search:
             rooms,
             tuple(one for one in away if one.required),
         )
-
-
-def _blocked(diaries: Iterable[tuple[Attendee, _Diary]], base: int, quarters: int) -> int:
-    """The quarter hours in which somebody who has to come cannot."""
-    bits = 0
-    for attendee, diary in diaries:
-        if attendee.required:
-            bits |= bits_of(diary.periods, base, quarters)
-    return bits
 
 
 def _who(diaries: Sequence[tuple[Attendee, _Diary]], start: int, end: int) -> list[Attendee]:

@@ -29,7 +29,11 @@ _THURSDAY: Final = 3
 
 
 class NotAWish(ValueError):
-    """What is asked for cannot be a meeting; the message is a sentence for people."""
+    """What is asked for cannot be a meeting; the message is a sentence for people, ``about`` what it is about."""
+
+    def __init__(self, about: Literal["duration", "window", "attendees", "rooms", "number"], sentence: str) -> None:
+        super().__init__(sentence)
+        self.about = about
 
 
 def local(zone: Zone, instant: int) -> int:
@@ -105,7 +109,7 @@ class Attendee:
         return (there // DAY + _THURSDAY) % 7, there % DAY >= DAY // 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Room:
     """A room or resource that could be taken. ``capacity`` None: nobody has said how many it holds."""
 
@@ -123,7 +127,8 @@ class Wish:
 
     It begins at a multiple of ``step`` seconds on the wall of ``zone``. ``people`` is how many have to fit into the
     room (None: all attendees); ``needs_room``: not without one of ``rooms``, else one is taken where one is free.
-    ``place`` is where it is without a room.
+    ``place`` is where it is without a room. ``known``: nothing is offered outside of these instants, because busy times
+    were not looked for there (None: of all of the window).
     """
 
     attendees: Sequence[Attendee]
@@ -138,6 +143,7 @@ class Wish:
     step: int = QUARTER
     count: int = 5
     zone: Zone = UTC
+    known: tuple[int, int] | None = None
 
     def fits(self, room: Room) -> bool:
         """Whether the room holds all who come and has what is needed; one of unknown size does while nobody asks."""
@@ -235,17 +241,25 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A time that is offered: a ``Candidate`` with names for people and rooms, its score and its reasons in words."""
+    """A time that is offered, its score and its reasons in words.
 
-    start: int
-    end: int
+    ``rooms`` are those of the candidate that could be taken, the one of the score first, and no more than are of use.
+    """
+
+    candidate: Candidate
     score: float
     reasons: tuple[str, ...]
-    room: str | None = None
-    absent: tuple[str, ...] = ()
-    outside_hours: tuple[str, ...] = ()
-    rooms: tuple[str, ...] = ()
-    busy: tuple[str, ...] = ()
+    rooms: tuple[Room, ...] = ()
+
+    @property
+    def start(self) -> int:
+        """The instant at which it begins."""
+        return self.candidate.start
+
+    @property
+    def end(self) -> int:
+        """The instant at which it ends."""
+        return self.candidate.end
 
 
 #: What ranks: ``ranking.rank``, or a plug-in with the same arguments.
