@@ -29,8 +29,8 @@ conform: $(TEST)       ## outside suites and real clients against a throw-away s
 conform-server: $(TEST) ## a throw-away server with fixed accounts, until Ctrl-C
 	$(BIN)/python -m conformance.server
 
-bench: $(TEST)         ## measurements against a throw-away server
-	$(BIN)/python -m conformance.bench
+bench: $(TEST)         ## side by side with other servers; BENCH="--quick" for two minutes, "--keep" keeps the table
+	$(BIN)/python -m conformance.benchmark $(BENCH)
 
 format: $(TEST)        ## let ruff write the code's layout
 	$(BIN)/ruff check --fix --exit-zero --quiet $(SOURCES)

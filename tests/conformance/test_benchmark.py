@@ -1,0 +1,105 @@
+"""The benchmark knows what is right: its client reads HTTP, its events are what it says they are."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import icalendar
+import pytest
+import recurring_ical_events
+
+from conformance.benchmark import events
+from conformance.benchmark.report import Figures, chart, ratio, table
+from conformance.benchmark.wire import Connection, Login, Spent, one_by_one, side_by_side
+from conformance.benchmark.workloads import WORKLOADS
+
+_ANSWERS = {
+    b"/length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    b"/chunked": b"HTTP/1.1 207 Multi\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n0\r\n\r\n2;x=y\r\n\r\n\r\n0\r\n\r\n",
+    b"/none": b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"/interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+    b"/close": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+}
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server that answers by the path, a byte at a time."""
+
+    def serve(client: socket.socket) -> None:
+        with client:
+            while data := client.recv(65536):
+                answer = _ANSWERS[data.split(b" ", 2)[1]]
+                for place in range(len(answer)):
+                    client.sendall(answer[place : place + 1])
+                if b"close" in answer:
+                    return
+
+    def listen() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=listen, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_client_reads_every_kind_of_answer(port: int) -> None:
+    login = Login(port, "user", "word")
+    paths = ["/length", "/close", "/chunked", "/none", "/interim", "/length"]
+    connection = Connection(port)
+    _, answers = one_by_one(connection, [login.request("GET", path) for path in paths])
+    connection.close()
+    bodies = [(answer.status, answer.body) for answer in answers]
+    assert bodies == [(200, b"hello"), (200, b"ok"), (207, b"0\r\n\r\n"), (204, b""), (201, b""), (200, b"hello")]
+    assert answers[0].header("content-length") == "5"
+
+
+def test_several_connections_answer_everything(port: int) -> None:
+    login = Login(port, "user", "word")
+    connections = [Connection(port) for _ in range(4)]
+    spent, answers = side_by_side(connections, [login.request("GET", "/chunked")] * 50)
+    for connection in connections:
+        connection.close()
+    assert len(answers) == len(spent.each) == 50
+    assert {answer.body for answer in answers} == {b"0\r\n\r\n"}
+
+
+def _instant(value: date) -> datetime:
+    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+
+
+def test_the_events_have_the_instances_that_the_generator_says() -> None:
+    for number in range(0, 400, 7):
+        calendar = icalendar.Calendar.from_ical(events.event(number, 400))
+        found = sorted(
+            (_instant(one.start).astimezone(UTC), _instant(one.end).astimezone(UTC))
+            for one in recurring_ical_events.of(calendar).between(
+                events.FIRST - timedelta(days=9), events.FIRST + timedelta(days=events.DAYS + 99)
+            )
+        )
+        assert found == sorted(events.instants(number, 400))
+
+
+def test_the_ratio_is_to_the_best_of_the_others() -> None:
+    rate, time = WORKLOADS[0], next(one for one in WORKLOADS if one.measure == "time")
+
+    def figures(seconds: float) -> Figures:
+        return Figures([Spent([seconds] * 10, seconds * 10, 0.0)])
+
+    row = {"ours": figures(0.1), "slow": figures(0.5), "best": figures(0.3), "broken": Figures(wrong="5 instead of 6")}
+    names = list(row)
+    for workload in (rate, time):
+        assert ratio(workload, {workload.title: row}, "ours", names) == pytest.approx(3)
+        text = table([workload], {workload.title: row}, names)
+        assert "3.0 x" in text
+        assert "5 instead of 6" in text
+        assert workload.title in chart([workload], {workload.title: row}, names)
