@@ -31,6 +31,7 @@ __all__ = [
     "Message",
     "Outgoing",
     "Refusal",
+    "announced",
     "incoming",
     "merged_with_unseen",
     "outgoing",
@@ -124,6 +125,27 @@ def refresh(text: bytes, actor: Actor, *, now: datetime, to: AbstractSet[str] | 
     if snapshot is None or _role(snapshot, actor) != "organizer":
         return ()
     return organizer.refresh(snapshot, actor, now=now, to=to)
+
+
+def announced(
+    before: bytes | None,
+    after: bytes,
+    actor: Actor,
+    *,
+    to: AbstractSet[str],
+    forced: AbstractSet[str] = frozenset(),
+    now: datetime,
+) -> tuple[Message, ...]:
+    """The messages to the attendees ``to`` for the organizer's change from ``before`` to ``after``.
+
+    ``after`` is what ``outgoing`` gave, with what others have answered at once written into it (rooms do). ``forced``
+    are those to whom the organizer wants to send in any case (RFC 6638 7.2).
+    """
+    old, new = None if before is None else read(before), read(after)
+    if new is None:
+        return ()
+    known = old if _role(old, actor) == "organizer" else None
+    return organizer.announced(known, new, actor, to=to, forced=forced, now=now)
 
 
 def with_statuses(text: bytes, statuses: Mapping[str, str], *, on: Literal["attendee", "organizer"]) -> bytes:

@@ -96,6 +96,26 @@ def refresh(
     return tuple(_Sender(None, snapshot, actor, now).messages(to))
 
 
+def announced(
+    before: Snapshot | None,
+    after: Snapshot,
+    actor: Actor,
+    *,
+    to: AbstractSet[str],
+    forced: AbstractSet[str],
+    now: datetime,
+) -> tuple[Message, ...]:
+    """The messages for a change that was found right, to some of the attendees, when others have answered already.
+
+    ``after`` is the organizer's object with those answers in it; empty where the texts would be too large.
+    """
+    known = before if before is not None and _is_sent(before) else None
+    try:
+        return tuple(_Sender(known, after, actor, now, forced).messages(to))
+    except TooMuchText:
+        return ()
+
+
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
