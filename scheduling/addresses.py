@@ -80,6 +80,17 @@ def mailto(address: str) -> str:
     return "mailto:" + quote(address.strip(), safe="@!$'*+-._~/=^`{|}")
 
 
+def mailbox_as_written(uri: str) -> str | None:
+    """As ``mailbox``, but in front of the ``@`` as it is written: there case belongs to the server (RFC 5321 2.4)."""
+    known = mailbox(uri)
+    match = _SCHEME.match(uri.strip())
+    rest = uri.strip()[match.end() :] if match else uri.strip()
+    local = unicodedata.normalize("NFC", _decoded(rest.partition("?")[0])).rpartition("@")[0].strip(" <'\"/")
+    if known is None or local.casefold() != known.rpartition("@")[0]:
+        return known
+    return f"{local}@{known.rpartition('@')[2]}"
+
+
 def mailbox(uri: str) -> str | None:
     """The mail address that ``uri`` is; None where it is none that mail may be sent to.
 

@@ -28,7 +28,7 @@ from email.policy import SMTP, SMTPUTF8
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from scheduling.addresses import mailbox, mailto
+from scheduling.addresses import mailbox, mailbox_as_written, mailto
 from scheduling.amending import Amendments
 from scheduling.ical.lines import with_crlf
 from scheduling.ical.timezones import UTC, named
@@ -36,7 +36,7 @@ from scheduling.mailtext import Reader, letter, one_line
 from scheduling.message import Message
 from scheduling.posting import Mail
 from scheduling.snapshot import Party, Snapshot, read
-from scheduling.wording import language
+from scheduling.wording import Language, language
 
 Security = Literal["none", "starttls", "tls"]
 
@@ -75,21 +75,23 @@ def compose(
     *,
     mailtos: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
+    reply_to: str | None = None,
 ) -> EmailMessage:
     """The e-mail for ``mail``.
 
     ``mailtos`` are mail addresses for calendar user addresses that are none (in normal form), such as the path of a
     principal; outside of this server nobody can answer to those. ``links``: see ``mailtext.Reader``.
+    ``reply_to`` is the address that answers are to come to; None: that of the sender.
 
     Raises ICalendarError for a text that cannot be read, ValueError where the recipient is no mail address.
     """
     message = mail.message
-    recipient = mailbox(message.recipient)
+    recipient = recipient_of(message)
     snapshot = read(message.text)
     if recipient is None or snapshot is None:
         raise ValueError(f"{message.recipient[:100]!r} is no address that mail can be sent to.")
     parties = {one.address: one for one in _parties(snapshot)}
-    reader = _reader(mail, letterhead, parties.get(message.recipient), links or {})
+    reader = _reader(mail, letterhead, links or {})
     said = letter(message, reader, sender=mail.name, before=mail.before)
     text = with_crlf(_with_mail_addresses(snapshot, mailtos or {}))
 
@@ -99,7 +101,7 @@ def compose(
     name = _header_text(mail.name or _cn(sender))
     out["From"] = _address(name, letterhead.address)
     out["To"] = _address(_header_text(_cn(parties.get(message.recipient))), recipient)
-    answers_to = mailbox((mailtos or {}).get(message.sender, message.sender))
+    answers_to = reply_to or mailbox((mailtos or {}).get(message.sender, message.sender))
     if answers_to is not None and (answers_to.isascii() or policy is SMTPUTF8):
         out["Reply-To"] = _address(name, answers_to)
     out["Subject"] = _header_text(said.subject, length=_SUBJECT)
@@ -127,6 +129,17 @@ def compose(
     return out
 
 
+def recipient_of(message: Message) -> str | None:
+    """The mail address that ``message`` goes to, as it is written in it; None where that is none.
+
+    Signed addresses, such as other servers have for the answers to them, may tell upper from lower case.
+    """
+    snapshot = read(message.text)
+    parties = () if snapshot is None else _parties(snapshot)
+    written = next((one.line.value for one in parties if one.address == message.recipient), message.recipient)
+    return mailbox_as_written(written)
+
+
 def message_id(message: Message, letterhead: Letterhead) -> str:
     """The Message-ID (RFC 5322 3.6.4): the same for the same message, whenever and however often it is sent."""
     return f"<{message.key[:_KEY_DIGITS]}@{letterhead.domain}>"
@@ -137,11 +150,20 @@ def _thread_id(message: Message, letterhead: Letterhead) -> str:
     return f"<{hashlib.sha256(message.uid.encode()).hexdigest()[:_KEY_DIGITS]}@{letterhead.domain}>"
 
 
-def _reader(mail: Mail, letterhead: Letterhead, recipient: Party | None, links: Mapping[str, str]) -> Reader:
+def language_of(mail: Mail, letterhead: Letterhead) -> Language:
+    """The language that ``mail`` is written in: the recipient's where it is known, else the sender's, else ours."""
+    snapshot = read(mail.message.text)
+    parties = {} if snapshot is None else {one.address: one for one in _parties(snapshot)}
+    recipient = parties.get(mail.message.recipient)
     # RFC 5545 3.2.10: the LANGUAGE of an ATTENDEE is that of its CN, which is the best guess there is.
     known = (recipient.line.param("LANGUAGE") or "") if recipient is not None else ""
+    return language((mail.reader_language, known, mail.language, letterhead.language))
+
+
+def _reader(mail: Mail, letterhead: Letterhead, links: Mapping[str, str]) -> Reader:
     own = named(mail.timezone) if mail.timezone else None
-    return Reader(language((known, mail.language, letterhead.language)), fallback=own or UTC, links=links)
+    theirs = named(mail.reader_timezone) if mail.reader_timezone else None
+    return Reader(language_of(mail, letterhead), zone=theirs, fallback=own or UTC, links=links)
 
 
 def _parties(snapshot: Snapshot) -> Iterator[Party]:
@@ -209,11 +231,20 @@ class Refused(Exception):
         self.permanent = permanent
 
 
+class Sendable(Protocol):
+    """A mail that is made."""
+
+    def as_bytes(self) -> bytes:
+        """As it is sent."""
+
+
 class Connection(Protocol):
     """An open connection to a mail server."""
 
-    def send(self, mail: EmailMessage, *, recipient: str) -> str:
+    def send(self, mail: Sendable, *, recipient: str, sender: str = "") -> str:
         """Sends ``mail`` to ``recipient`` (a mail address) and returns what the server said to it.
+
+        ``sender`` is where delivery reports go; empty: the address that all mails come from.
 
         Raises ``Refused`` or ``Unavailable``. After ``Unavailable`` it is not known whether the mail went out.
         """
@@ -292,30 +323,30 @@ class SmtpConnection:
         self._client = client
         self._server = server
 
-    def send(self, mail: EmailMessage, *, recipient: str) -> str:
+    def send(self, mail: Sendable, *, recipient: str, sender: str = "") -> str:
         """See ``Connection``."""
         try:
-            return self._send(mail, recipient)
+            return self._send(mail, recipient, sender or self._server.sender)
         except smtplib.SMTPResponseException as error:  # DATA was answered with something else than 354
             raise self._refused(error.smtp_code, error.smtp_error) from error
         except (OSError, smtplib.SMTPException) as error:
             raise Unavailable(f"{self._server.name}: {_said(error)}") from error
 
-    def _send(self, mail: EmailMessage, recipient: str) -> str:
+    def _send(self, mail: Sendable, recipient: str, sender: str) -> str:
         client, data = self._client, mail.as_bytes()
         options = [f"size={len(data)}"] if client.has_extn("size") else []
-        if not recipient.isascii() or not self._server.sender.isascii():
+        if not recipient.isascii() or not sender.isascii():
             if not client.has_extn("smtputf8"):
                 raise Refused("The mail server takes no addresses with such characters.", permanent=True)
             options += ["SMTPUTF8", "BODY=8BITMIME"]  # RFC 6531 3.4
             client.command_encoding = "utf-8"
-        code, answer = client.mail(self._server.sender, options)
+        code, answer = client.mail(sender, options)
         if code != 250:
             # Our own address is refused, and would be for every mail; but 552 is about this one's size (RFC 1870 6).
             self._reset()
             if code == 552:
                 raise self._refused(code, answer)
-            raise Unavailable(f"{self._server.name} refuses mail from {self._server.sender}: {_answer(code, answer)}")
+            raise Unavailable(f"{self._server.name} refuses mail from {sender}: {_answer(code, answer)}")
         code, answer = client.rcpt(recipient)
         if code not in (250, 251):
             self._reset()

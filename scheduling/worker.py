@@ -24,9 +24,21 @@ from scheduling import itip
 from scheduling.addresses import mailbox, normal
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
+from scheduling.imip.forwarding import FORWARD, forward_of
+from scheduling.imip.tags import TagKind, Tags
 from scheduling.indexing import indexed
-from scheduling.mailer import Connection, Letterhead, Refused, Transport, Unavailable, compose
-from scheduling.outcome import PENDING
+from scheduling.mailer import (
+    Connection,
+    Letterhead,
+    Refused,
+    Transport,
+    Unavailable,
+    compose,
+    language_of,
+    recipient_of,
+)
+from scheduling.message import ORGANIZER_METHODS, Message
+from scheduling.outcome import NOT_DELIVERED, PENDING
 from scheduling.posting import MAIL, STATUS, Mail, Status, decoded, decoded_status, post_status, written_on
 from scheduling.snapshot import read
 from storage.errors import Busy, QuotaExceeded, StoreError
@@ -36,11 +48,12 @@ from storage.store import Store, Transaction
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    from scheduling.tickets import Links
+
 _log = logging.getLogger(__name__)
 
 #: RFC 6638 section 3.2.9.
 SENT: Final = "1.1"
-NOT_DELIVERED: Final = "5.1"
 
 #: How many mails are sent over one connection, and how many results are written down together.
 MAILS_AT_ONCE: Final = 20
@@ -82,7 +95,8 @@ class Worker:
     """Drains the queue.
 
     ``transport`` is ``None`` where no mail is set up: then it only keeps house. ``give_up`` is for how long a mail is
-    tried, ``remember_removals`` what ``Store.clean`` keeps, both in seconds.
+    tried, ``remember_removals`` what ``Store.clean`` keeps, both in seconds. ``tags`` makes the addresses that answers
+    and delivery reports come to; None: they go to the sender, and to the address that mails come from.
     """
 
     store: Store
@@ -91,6 +105,8 @@ class Worker:
     give_up: int
     remember_removals: int
     clock: Clock = system_clock
+    links: Links | None = None
+    tags: Tags | None = None
     _awake: Event = field(default_factory=Event)
     _stopped: Event = field(default_factory=Event)
 
@@ -122,7 +138,7 @@ class Worker:
         self._keep_house()
         done = 0
         while not self._stopped.is_set():
-            handled = self._mails() + self._statuses()
+            handled = self._mails() + self._statuses() + self._forwards()
             if not handled:
                 break
             done += handled
@@ -178,7 +194,7 @@ class Worker:
         mail: Mail | None = None
         try:
             mail = decoded(job.payload, job.text)
-            composed, recipient = self._composed(mail)
+            composed, recipient, sender = self._composed(mail)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one mail, the others go out
@@ -187,7 +203,7 @@ class Worker:
             self._mark(job, mail, error=f"No mail can be made of it: {error}", code=code)
             return
         try:
-            answer = connection.send(composed, recipient=recipient)
+            answer = connection.send(composed, recipient=recipient, sender=sender)
         except Unavailable as error:
             raise _Broken(str(error)) from error
         except Refused as error:
@@ -197,13 +213,26 @@ class Worker:
         _log.info("Mail %s is sent: %s", composed["Message-ID"], answer)
         self._mark(job, mail, answer=f"{composed['Message-ID']}: {answer}", code=SENT)
 
-    def _composed(self, mail: Mail) -> tuple[EmailMessage, str]:
-        recipient = mailbox(mail.message.recipient)
+    def _composed(self, mail: Mail) -> tuple[EmailMessage, str, str]:
+        """The mail, the address that it goes to, and the one that delivery reports go to (empty: the usual one)."""
+        message = mail.message
+        recipient = recipient_of(message)
         if recipient is None:
             raise ValueError("The recipient's address is none that mail can be sent to.")
-        others = unmailable(mail.message.text)
+        others = unmailable(message.text)
         mailtos = self.store.run(lambda tx: mail_addresses(tx, others), write=False) if others else {}
-        return compose(mail, self.letterhead, mailtos=mailtos), recipient
+        answers: str | None = None
+        if message.method in ORGANIZER_METHODS:  # whoever answers an answer writes to a person
+            answers = self._tagged("r", message) or None
+        return compose(mail, self.letterhead, mailtos=mailtos, reply_to=answers), recipient, self._tagged("b", message)
+
+    def _tagged(self, kind: TagKind, message: Message) -> str:
+        """A signed address of the server for one mail; empty where there is none."""
+        tags = self.tags
+        sender = None if tags is None else self.store.run(lambda tx: _principal(tx, message.sender), write=False)
+        if tags is None or sender is None:
+            return ""
+        return tags.made(kind, principal_id=sender.id, uid=message.uid, recipient=message.recipient)
 
     def _too_old(self, job: Job) -> bool:
         return self._now - job.created >= self.give_up
@@ -242,10 +271,10 @@ class Worker:
     def _note(self, tx: Transaction, job: Job, mail: Mail, *, code: str, said: str) -> None:
         """The result for the sender's object and for the log; of many attempts that failed alike, the first."""
         message = mail.message
-        if code:
+        if code and not mail.notice:
             found = Status(message.uid, message.sender, message.recipient, written_on(message), code)
             post_status(tx, job.key, found)
-        elif job.attempts > 1:
+        elif not code and job.attempts > 1:
             return
         place = f"mail server {self.transport.name}" if self.transport is not None else ""
         parties = (message.sender, message.recipient)
@@ -268,6 +297,43 @@ class Worker:
             self.store.run(
                 lambda tx: [tx.queue.retry(job, at=tx.now, error=job.last_error) for job in jobs], write=True
             )
+
+    # --- what people write back
+
+    def _forwards(self) -> int:
+        """Sends on what came back to the address of an invitation and was meant for a person."""
+        jobs = () if self.transport is None else self._leased(FORWARD, limit=MAILS_AT_ONCE, seconds=LEASE)
+        if not jobs or self.transport is None:
+            return 0
+        try:
+            with self.transport.connected() as connection:
+                for job in jobs:
+                    self._forward(connection, job)
+        except Unavailable as error:
+            _log.warning("Mail waits: %s", error)
+            self._finish_forwards(jobs, error=str(error), permanent=False)
+            return 0
+        return len(jobs)
+
+    def _forward(self, connection: Connection, job: Job) -> None:
+        try:
+            mail = forward_of(job, address=self.letterhead.address, now=self.clock())
+            connection.send(mail, recipient=mail.recipient)
+        except (Refused, ValueError) as error:
+            permanent = not isinstance(error, Refused) or error.permanent
+            self._finish_forwards([job], error=str(error), permanent=permanent)
+        else:
+            self._marked(lambda tx: tx.queue.done(job))
+
+    def _finish_forwards(self, jobs: Sequence[Job], *, error: str, permanent: bool) -> None:
+        """They did not go out. ``done`` jobs are not ours any more, and stay as they are."""
+        for job in jobs:
+            if permanent or self._too_old(job):
+                _log.warning("A mail that was to be sent on is given up: %s", error)
+                self._marked(lambda tx, job=job: tx.queue.fail(job, error=error))  # type: ignore[misc]
+            else:
+                at = pause(job.attempts)
+                self._marked(lambda tx, job=job, at=at: tx.queue.retry(job, at=tx.now + at, error=error))  # type: ignore[misc]
 
     # --- what became of them
 
@@ -308,6 +374,13 @@ class Worker:
                 lambda tx, job=job: tx.queue.retry(job, at=tx.now + CLEAN_EVERY, error=""),  # type: ignore[misc]
                 write=True,
             )
+
+
+def organizer_of(text: bytes) -> str:
+    """The organizer's address in ``text``, in normal form; empty where there is none."""
+    snapshot = read(text)
+    organizer = None if snapshot is None else snapshot.organizer
+    return "" if organizer is None else organizer.address
 
 
 def unmailable(text: bytes) -> list[str]:

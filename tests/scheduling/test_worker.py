@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from scheduling import worker as module
-from scheduling.mailer import Connection, Refused, Unavailable
+from scheduling.mailer import Connection, Refused, Sendable, Unavailable
 from scheduling.posting import Status
 from scheduling.worker import write_statuses
 from storage.errors import Busy
@@ -214,7 +213,7 @@ def test_who_was_too_slow_does_not_mark(scene: Scene, sink: Sink) -> None:
         def connected(self) -> Iterator[Connection]:
             yield self
 
-        def send(self, mail: EmailMessage, *, recipient: str) -> str:
+        def send(self, mail: Sendable, *, recipient: str, sender: str = "") -> str:
             scene.clock.forward(module.LEASE)
             scene.worker(sink).drain()
             raise Refused("550 this is known too late", permanent=True)
@@ -276,7 +275,7 @@ def test_a_broken_connection_is_about_one_mail(scene: Scene) -> None:
             self.connections += 1
             yield self
 
-        def send(self, mail: EmailMessage, *, recipient: str) -> str:
+        def send(self, mail: Sendable, *, recipient: str, sender: str = "") -> str:
             if recipient.startswith("bert"):
                 raise Unavailable("it hung up")
             self.sent.append(recipient)
