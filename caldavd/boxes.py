@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from caldavd.privileges import SCHEDULE_DELIVER
@@ -46,10 +47,10 @@ def ensure_boxes(store: Store) -> int:
     """
     done, after = 0, ""
     while True:
-        found, after = store.run(lambda tx, after=after: _incomplete(tx, after), write=False)
+        found, after = store.run(partial(_incomplete, after=after), write=False)
         for start in range(0, len(found), _BATCH):
             batch = found[start : start + _BATCH]
-            done += store.run(lambda tx, batch=batch: _complete(tx, batch), write=True)
+            done += store.run(partial(_complete, homes=batch), write=True)
         if not after:
             return done
 

@@ -7,11 +7,11 @@ that is about the sender and names the privilege, or one that contains it, decid
 
 from __future__ import annotations
 
-from collections.abc import Collection as Members, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
-from storage.rows import Ace, CollectionKind, Principal
+from storage.rows import Ace, Collection, CollectionKind, Principal
 from storage.store import Transaction
 
 _CALDAV: Final = "{urn:ietf:params:xml:ns:caldav}"
@@ -38,42 +38,56 @@ def right_for(method: str) -> Right:
     return Right.REPLY if method.upper() in _OF_ATTENDEES else Right.INVITE
 
 
-def may_deliver(tx: Transaction, sender: Principal, recipients: Iterable[Principal], right: Right) -> frozenset[int]:
+def may_deliver(
+    tx: Transaction,
+    sender: Principal,
+    recipients: Iterable[Principal],
+    right: Right,
+    *,
+    chains: Mapping[int, Sequence[Collection]] | None = None,
+) -> frozenset[int]:
     """The ids of those ``recipients`` whose inbox takes such messages from ``sender``.
 
     ``sender`` is the owner of the calendar that a change is made in, or of the outbox that is asked, whoever does it
     for them. Who has no inbox is as if they had one that takes from everybody here. Three statements at most (a batch),
     and none where nobody else is asked.
+
+    ``chains``: for who has read them already, the root of the home and the inbox, by the principal's id; that saves one
+    statement. Who is not in it has no inbox.
     """
     found = {one.id: one for one in recipients}
     asked = {id_: one for id_, one in found.items() if id_ != sender.id}
     if sender.admin or not asked:
         return frozenset(found)
-    lists = _lists(tx, asked.values())
+    if chains is None:
+        chains = _chains(tx, asked.values())
+    lists = _lists(tx, {id_: chains[id_] for id_ in asked if id_ in chains})
     identities: frozenset[int] | None = None
     allowed = set(found) - set(asked)
-    for id_, recipient in asked.items():
-        aces = lists.get(recipient.home_id)
+    for id_ in asked:
+        aces = lists.get(id_)
         if aces is not None and any(ace.who in ("principal", "property") for ace in aces):
             identities = identities or frozenset({sender.id, *_groups(tx, sender)})
-        if aces is None or _granted(aces, right, identities or frozenset({sender.id}), recipient.id):
+        if aces is None or _granted(aces, right, identities or frozenset({sender.id}), id_):
             allowed.add(id_)
     return frozenset(allowed)
 
 
-def _lists(tx: Transaction, recipients: Iterable[Principal]) -> Mapping[int, Sequence[Ace]]:
-    """The ACEs that count on each inbox, its own ones before those of the home; by home."""
-    boxes: dict[int, list[int]] = {}
-    inboxes: set[int] = set()
-    for home, collection, _ in tx.collections.of_homes({one.home_id for one in recipients}, kinds=_KINDS):
-        if collection.kind is CollectionKind.INBOX:
-            inboxes.add(home.id)
-            boxes.setdefault(home.id, []).insert(0, collection.id)
-        else:
-            boxes.setdefault(home.id, []).append(collection.id)
-    ids: Members[int] = [id_ for home_id in inboxes for id_ in boxes[home_id]]
+def _chains(tx: Transaction, recipients: Iterable[Principal]) -> dict[int, Sequence[Collection]]:
+    """The root of the home and the inbox of those who have one."""
+    owners = {one.home_id: one.id for one in recipients}
+    found: dict[int, list[Collection]] = {}
+    # In the order of their paths: the root comes first.
+    for home, collection, _ in tx.collections.of_homes(owners, kinds=_KINDS):
+        found.setdefault(owners[home.id], []).append(collection)
+    return {id_: chain for id_, chain in found.items() if chain[-1].kind is CollectionKind.INBOX}
+
+
+def _lists(tx: Transaction, chains: Mapping[int, Sequence[Collection]]) -> dict[int, list[Ace]]:
+    """The ACEs that count on each inbox, its own ones before those of the home."""
+    ids = [one.id for chain in chains.values() for one in chain]
     aces = tx.acls.of(ids) if ids else {}
-    return {home_id: [ace for id_ in boxes[home_id] for ace in aces.get(id_, ())] for home_id in inboxes}
+    return {id_: [ace for one in reversed(chain) for ace in aces.get(one.id, ())] for id_, chain in chains.items()}
 
 
 def _groups(tx: Transaction, sender: Principal) -> list[int]:
