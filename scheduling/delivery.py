@@ -34,8 +34,9 @@ from scheduling.message import ATTENDEE_METHODS
 from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY
 from scheduling.people import Person, Site, find, people
 from scheduling.placing import Places, places_of
-from scheduling.posting import Mail, Postbox
+from scheduling.posting import PROPOSING, Mail, Postbox, post_notice
 from scheduling.running import NeedHomes
+from scheduling.tickets import item_name
 from storage.rows import Collection, JournalEntry, NewObject, ObjectRow, Principal, PrincipalKind, Put
 from storage.store import Transaction
 
@@ -151,41 +152,43 @@ class Delivery:
 
     def deliver(
         self, sender: Copy, messages: Sequence[Message], *, before: bytes | None = None, rounds: int = _ROUNDS
-    ) -> None:
+    ) -> Mapping[str, str]:
         """Delivers what ``sender`` sends; the recipients' statuses and answers are written on the sender's text.
 
-        ``before`` is the sender's object before the change.
+        ``before`` is the sender's object before the change. Returns the statuses by recipient.
         """
         if not messages or rounds <= 0:
-            return
+            return {}
         persons, desk = self._recipients(messages)
         self._load(persons.values(), messages[0].uid)
-        messages = self._permitted(sender, messages, persons)
+        messages, statuses = self._permitted(sender, messages, persons)
         asking = [one for one in messages if one.recipient in persons and _answers(persons[one.recipient])]
         if asking:
             rooms = {one.recipient for one in asking}
-            self._hand_out(sender, asking, persons, before, rounds)
+            statuses |= self._hand_out(sender, asking, persons, before, rounds)
             told = self._answered(sender, asking, persons, desk)
             messages = [one for one in messages if one.recipient not in rooms]
             if told and messages:
                 messages = self._with_answers(sender, messages, before)
-        self._hand_out(sender, messages, persons, before, rounds)
+        return statuses | self._hand_out(sender, messages, persons, before, rounds)
 
-    def _permitted(self, sender: Copy, messages: Sequence[Message], persons: Mapping[str, Person]) -> Sequence[Message]:
-        """The messages that the recipients' inboxes take from ``sender``; the others are told so (RFC 6638 6.1)."""
+    def _permitted(
+        self, sender: Copy, messages: Sequence[Message], persons: Mapping[str, Person]
+    ) -> tuple[Sequence[Message], dict[str, str]]:
+        """The messages that the recipients' inboxes take from ``sender`` (RFC 6638 6.1), and who was refused."""
         here = [one.principal for one in persons.values() if one.principal.kind is not PrincipalKind.GROUP]
         if not here:
-            return messages
+            return messages, {}
         allowed = may_deliver(self.tx, sender.person.principal, here, right_for(messages[0].method))
         refused = {one: NO_AUTHORITY for one, person in persons.items() if person.principal in here}
         refused = {one: code for one, code in refused.items() if persons[one].principal.id not in allowed}
         if not refused:
-            return messages
+            return messages, {}
         for message in messages:
             if message.recipient in refused:
                 self._note(message, NO_AUTHORITY, "nowhere", "The recipient's inbox takes nothing from this sender.")
         self._write_statuses(sender, refused, messages[0].method)
-        return [one for one in messages if one.recipient not in refused]
+        return [one for one in messages if one.recipient not in refused], refused
 
     def _hand_out(
         self,
@@ -194,7 +197,7 @@ class Delivery:
         persons: Mapping[str, Person],
         before: bytes | None,
         rounds: int,
-    ) -> None:
+    ) -> dict[str, str]:
         statuses: dict[str, str] = {}
         remote: list[Message] = []
         onward: list[tuple[Copy, Sequence[Message]]] = []
@@ -212,6 +215,7 @@ class Delivery:
             self._write_statuses(sender, statuses, messages[0].method)
         for copy, following in onward:
             self.deliver(copy, following, rounds=rounds - 1)
+        return statuses
 
     def _speaking(self, person: Person, applied: Applied) -> Copy:
         """Whose text takes the statuses of what follows: an object that stays as it is, is not written for them."""
@@ -279,8 +283,10 @@ class Delivery:
         growth = 0 if copy.text is None or copy.own else copy.growth(copy.text)
         if inbox is None or not self._has_room(person.home_id, growth + len(message.text)):
             return
-        if not message.in_order and self.tx.objects.get(inbox.id, _item_name(message), columns=frozenset()) is not None:
+        if _comes_again(message) and self.tx.objects.get(inbox.id, item_name(message), columns=frozenset()) is not None:
             return  # the same mail, which came again
+        if message.method in PROPOSING and copy.text is not None:
+            post_notice(self.tx, self.postbox, message, person.principal, before=copy.text)
         self._reserved[person.home_id] = self._reserved.get(person.home_id, 0) + len(message.text)
         self._items.append((person, message))
 
@@ -307,14 +313,21 @@ class Delivery:
         told = False
         for copy, answered in zip(asked.values(), answers, strict=True):
             copy.text = answered.text
+            request = requests[copy.person.home_id]
             if answered.delegate is not None:
                 delegate = Person.of(answered.delegate)
-                self._load([delegate], requests[copy.person.home_id].uid)
-                self._leave_in_inbox(requests[copy.person.home_id], delegate)
+                self._load([delegate], request.uid)
+                self._leave_in_inbox(request, delegate)
+            self._note_answer(request, answered)
             for reply in answered.replies:
-                self._note(reply, DELIVERED, "the request that is being answered", answered.reason)
                 told = self._take_answer(sender, copy, reply) or told
         return told
+
+    def _note_answer(self, request: Message, answered: bookings.Answered) -> None:
+        """What a room said, or why it said nothing, is a line of the log."""
+        of = (request.uid, request.recipient, request.sender, "REPLY", DELIVERED)
+        where = "the request that is being answered" if answered.replies else "nowhere: there is no answer"
+        self._notes.append(JournalEntry(self.tx.now, *of, where, answered.reason))
 
     def _take_answer(self, sender: Copy | None, room: Copy, reply: Message) -> bool:
         if sender is None:
@@ -411,7 +424,7 @@ class Delivery:
             text = message.text
             # Without a UID in its row, since several messages have the same.
             item = items.get(text) or items.setdefault(text, NewObject(text, CONTENT_TYPE, component=_component(text)))
-            name = f"{token_hex(16)}.ics" if message.in_order else _item_name(message)
+            name = item_name(message) if _comes_again(message) else f"{token_hex(16)}.ics"
             puts.append(Put(inbox, name, item))
         return puts
 
@@ -436,9 +449,9 @@ def _scheduled(rows: Sequence[ObjectRow]) -> ObjectRow | None:
     return next((row for row in rows if row.organizer), rows[0] if rows else None)
 
 
-def _item_name(message: Message) -> str:
-    """The name of the inbox item of a message from elsewhere: the same for the same message, which comes again."""
-    return f"{message.key[:32]}.ics"
+def _comes_again(message: Message) -> bool:
+    """Whether the same message may come twice, or is looked for by its name: it is left in an inbox once."""
+    return not message.in_order or message.method in PROPOSING
 
 
 def _component(text: bytes) -> str:

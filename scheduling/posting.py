@@ -11,19 +11,21 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from scheduling.addresses import mailbox
+from scheduling.addresses import mailbox, normal
 from scheduling.message import ATTENDEE_METHODS, Message
 from scheduling.outcome import NO_WAY, PENDING
-from storage.rows import JournalEntry, NewJob
+from storage.rows import JournalEntry, NewJob, Principal
 from storage.store import Transaction
 
 #: The kinds of jobs of the queue.
 MAIL: Final = "mail"
 STATUS: Final = "status"
+#: The methods of which people here are told by mail as well: no client shows them in an inbox.
+PROPOSING: Final = frozenset({"COUNTER", "DECLINECOUNTER"})
 _FORMAT: Final = 1
 
 
@@ -34,6 +36,10 @@ class Mail:
     ``name`` is the sender's, ``language`` (RFC 5646) and ``timezone`` (IANA) are theirs, too, and count where the
     recipient's are not known; each may be empty. ``before`` is the sender's object as it was before the change, so that
     the recipient is told what is different (``None``: there was none, or nothing is to be compared).
+
+    ``reader_language`` and ``reader_timezone`` are the recipient's own, empty where they are not known. ``notice``: the
+    recipient lives here and has the message in their inbox; the mail is to tell them of it, and what becomes of it is
+    written on nobody's object.
     """
 
     message: Message
@@ -41,6 +47,9 @@ class Mail:
     language: str = ""
     timezone: str = ""
     before: bytes | None = None
+    reader_language: str = ""
+    reader_timezone: str = ""
+    notice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,29 @@ class Postbox:
         statuses.update((mail.message.recipient, PENDING) for mail in sendable)
         tx.journal.add([_noted(tx, mail.message, statuses[mail.message.recipient], reason) for mail in mails])
         return statuses
+
+
+def post_notice(
+    tx: Transaction, postbox: Postbox | None, message: Message, reader: Principal, *, before: bytes
+) -> None:
+    """Queues a mail that tells ``reader``, who lives here, of a ``message`` that was left in their inbox.
+
+    For what no client shows there: a proposal for another time and the answer to it. ``before`` is their copy of the
+    meeting. Nothing where there is no mail, or they have no mail address.
+    """
+    address = next((uri for uri in _preferred_first(reader) if mailbox(uri) is not None), None)
+    if postbox is None or address is None:
+        return
+    own = replace(message, recipient=normal(address))
+    mail = Mail(own, before=before, reader_language=reader.language, reader_timezone=reader.timezone, notice=True)
+    tx.queue.add(MAIL, jobs([mail]))
+    tx.after_commit(postbox.wake)
+    where = "queued for mail, beside the inbox item"
+    tx.journal.add([JournalEntry(tx.now, own.uid, own.sender, own.recipient, own.method, PENDING, where, "")])
+
+
+def _preferred_first(principal: Principal) -> list[str]:
+    return [one.uri for one in sorted(principal.addresses, key=lambda one: not one.preferred)]
 
 
 def _noted(tx: Transaction, message: Message, status: str, reason: str) -> JournalEntry:
@@ -121,6 +153,9 @@ def _head(mail: Mail) -> bytes:
         "name": mail.name,
         "language": mail.language,
         "timezone": mail.timezone,
+        "reader_language": mail.reader_language,
+        "reader_timezone": mail.reader_timezone,
+        "notice": mail.notice,
         "text": len(message.text),
         "before": mail.before is not None,
     }
@@ -148,7 +183,17 @@ def decoded(payload: bytes, text: bytes) -> Mail:
         forced=head["forced"],
     )
     before = rest[head["text"] :] if head["before"] else None
-    return Mail(message, head["name"], head["language"], head["timezone"], before)
+    return Mail(
+        message,
+        head["name"],
+        head["language"],
+        head["timezone"],
+        before,
+        # A mail that an older version queued has none of these.
+        head.get("reader_language", ""),
+        head.get("reader_timezone", ""),
+        notice=head.get("notice", False),
+    )
 
 
 def post_status(tx: Transaction, key: str, status: Status) -> None:

@@ -10,13 +10,13 @@ the work is run again from its start with those locked as well (``running``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from scheduling import bookings, groups, invited_groups, itip
-from scheduling.delivery import FORWARDED, Delivery, scheduled_row
+from scheduling.delivery import FORWARDED, Copy, Delivery, scheduled_row
 from scheduling.itip import Message
 from scheduling.outcome import INVALID_USER, Refusal
 from scheduling.people import Person, Site
@@ -182,6 +182,28 @@ class Scheduler:
         run.finish()
         applied, principal = found
         return Received(applied.status, applied.reason, applied.action, principal.name)
+
+    def send(
+        self,
+        tx: Transaction,
+        owner: Principal,
+        messages: Sequence[Message],
+        *,
+        held: frozenset[str],
+        reason: str,
+    ) -> Mapping[str, str]:
+        """Messages of ``owner`` about one UID that change nothing in their own calendar (a proposal, a question).
+
+        Delivered like others: here to objects and inboxes, elsewhere by mail. ``reason`` is for the scheduling log.
+        Returns the statuses by recipient.
+
+        Raises:
+            NeedHomes: more homes have to be locked.
+        """
+        run = self._delivery(tx, held, reason)
+        statuses = run.deliver(Copy(Person.of(owner)), messages)
+        run.finish()
+        return statuses
 
     def _delivery(self, tx: Transaction, held: frozenset[str], reason: str = "") -> Delivery:
         now = datetime.fromtimestamp(tx.now, UTC)
