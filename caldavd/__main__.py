@@ -14,6 +14,7 @@ from caldavd.cli.session import Session
 COMMANDS = {
     "serve": "caldavd.cli.serve:serve",
     "user": "caldavd.cli.user:user",
+    "room": "caldavd.cli.room:room",
     "calendar": "caldavd.cli.calendar:calendar",
     "config": "caldavd.cli.config:config",
     "db": "caldavd.cli.database:db",

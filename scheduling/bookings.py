@@ -45,14 +45,31 @@ _log = logging.getLogger(__name__)
 
 
 class RoomSettings(Protocol):
-    """The section ``[rooms]``."""
+    """The section ``[rooms]``, whose words for policies are those of ``storage.rows``."""
 
-    policy: BookingPolicy
-    beyond: Beyond
-    window_days: int
-    notice_minutes: int
-    check_capacity: bool
-    most_exceptions: int
+    @property
+    def policy(self) -> str:
+        """A ``BookingPolicy``."""
+
+    @property
+    def beyond(self) -> str:
+        """A ``Beyond``."""
+
+    @property
+    def window_days(self) -> int:
+        """How far ahead."""
+
+    @property
+    def notice_minutes(self) -> int:
+        """How long before."""
+
+    @property
+    def check_capacity(self) -> bool:
+        """Whether a room declines more people than fit in."""
+
+    @property
+    def most_exceptions(self) -> int:
+        """Instances of a series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +87,8 @@ class Defaults:
     def of(cls, settings: RoomSettings) -> Defaults:
         """As the settings have it."""
         return cls(
-            policy=settings.policy,
-            beyond=settings.beyond,
+            policy=BookingPolicy(settings.policy),
+            beyond=Beyond(settings.beyond),
             window_days=settings.window_days,
             notice_minutes=settings.notice_minutes,
             check_capacity=settings.check_capacity,
@@ -100,8 +117,8 @@ class Desk:
 
     @property
     def owners(self) -> frozenset[str]:
-        """The names of those whose homes have to be locked as well: they get the requests."""
-        return frozenset(one.name for one in self.delegates.values())
+        """The names of those whose homes have to be locked as well: they get the requests. Groups have no inbox."""
+        return frozenset(one.name for one in self.delegates.values() if one.kind is not PrincipalKind.GROUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +220,8 @@ def _answer(question: _Question, taken: Sequence[BusyPeriod], desk: Desk, now: d
     answer = answered(question.case, question.request, taken)
     delegate = desk.delegates.get(asked.room.id) if answer.waits else None
     reason = f"{answer.reason} ({delegate.name} answers for it)" if delegate is not None else answer.reason
+    if delegate is not None and delegate.kind is PrincipalKind.GROUP:
+        delegate = None
     if answer.text == asked.text:
         return Answered(asked.text, reason=reason, delegate=delegate)
     out = itip.outgoing(asked.text, answer.text, Actor(asked.addresses), now=now)

@@ -99,9 +99,9 @@ def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Sett
     own.sort(key=lambda pair: pair[0].start)
     found.own = {slot.rid: said for slot, said in own[:most] if slot.rid is not None}
     if len(own) > most:
-        rest = {slot for slot, _ in own[most:]}
+        rest = {slot.rid for slot, _ in own[most:]}
         found.slots = [
-            _Said(DECLINED, (cut(most),)) if slot in rest else said
+            _Said(DECLINED, (cut(most),)) if slot.rid in rest else said
             for slot, said in zip(request.slots, found.slots, strict=True)
         ]
     return found
@@ -128,11 +128,12 @@ def _told(request: Request, settled: _Settled) -> str:
     pieces = []
     for partstat, words in ((ACCEPTED, "accepted"), ("TENTATIVE", "accepted tentatively"), (UNSET, "left open")):
         if counts[partstat]:
-            whole = counts[partstat] == len(slots) and reaches is None
-            pieces.append(words if whole else f"{words} {counts[partstat]} of {len(slots)} times")
+            of = f" {counts[partstat]} of {len(slots)} times" if counts[partstat] < len(slots) else ""
+            pieces.append(words + (f" {counts[partstat]} times" if reaches is not None else of))
     if reaches is not None or counts[DECLINED]:
         reason = summary([*([reaches] if reaches is not None else []), *declined])
-        pieces.append(f"declined: {reason}" if reason else "declined")
+        word = "declined the rest" if reaches is not None and pieces else "declined"
+        pieces.append(f"{word}: {reason}" if reason else word)
     return "; ".join(pieces)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection as Members, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from storage.rows import Beyond, Booking, BookingPolicy
 from storage.sql.batching import batches
@@ -56,7 +56,7 @@ class SqlBookings:
             self._tx.execute(_INSERT, {**values, "principal_id": booking.principal_id})
 
 
-def _booking(row: Row[Any]) -> Booking:
+def _booking(row: Any) -> Booking:
     return Booking(
         principal_id=row.principal_id,
         policy=BookingPolicy(row.policy) if row.policy else None,
