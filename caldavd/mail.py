@@ -8,6 +8,7 @@ from threading import Thread
 from config.settings import Settings
 from scheduling.mailer import Letterhead, Smtp
 from scheduling.posting import Postbox
+from scheduling.tickets import PURPOSE, Links, Signer
 from scheduling.worker import Worker
 from storage.store import Store
 
@@ -38,7 +39,16 @@ def worker_of(settings: Settings, store: Store) -> Worker:
         Letterhead(mail.address, mail.language),
         give_up=mail.retry_hours * _HOUR_SECONDS,
         remember_removals=settings.storage.removed_days * _DAY_SECONDS,
+        links=links_of(settings, store),
     )
+
+
+def links_of(settings: Settings, store: Store) -> Links | None:
+    """What makes the links in mails; ``None`` where the server does not know what it is called from outside."""
+    if not (settings.server.base_url and settings.scheduling.enabled):
+        return None
+    base = settings.server.base_url.rstrip("/") + settings.server.prefix
+    return Links(base, Signer(store.secret(PURPOSE)), settings.mail.link_days)
 
 
 def postbox_of(settings: Settings, worker: Worker | None = None) -> Postbox | None:

@@ -102,8 +102,9 @@ class Server(Section):
         _matching(r"|https?://[^/\s?#]+"),
         Allowed('"" or scheme and host such as "https://calendar.example.org", without a path'),
     ] = ""
-    """How people reach the server from outside. Used where a whole URL has to be told, for example by the command line;
-    in answers, hrefs are paths and need no host."""
+    """How people reach the server from outside. Used where a whole URL has to be told: by the command line, and for the
+    links in mails on which people without an account here answer; without it mails have no links. In answers, hrefs are
+    paths and need no host."""
     trusted_proxies: Annotated[
         tuple[Network, ...], Allowed('a list of addresses or networks such as ["127.0.0.1", "10.0.0.0/8"]')
     ] = ()
@@ -264,6 +265,110 @@ class Rooms(Section):
     answered otherwise than the series. Where it would be more, the whole series is declined."""
 
 
+class FreeBusy(Section):
+    """How fast it is answered who is busy when. Without an index, or beyond it, the answer is the same and takes
+    longer; nothing here can make it wrong.
+    """
+
+    redis: Annotated[
+        str,
+        _matching(r"|(redis|rediss|unix|redis\+cluster|rediss\+cluster)://.*"),
+        Allowed('"" for none, or "redis://HOST:6379/0", "rediss://…", "unix:///FILE" or "redis+cluster://HOST:6379"'),
+    ] = ""
+    """Redis, in which all processes and machines of the server keep busy times ready. "": each process keeps them in
+    its own memory. Needs the extra "redis". To keep a password out of this file, set CALDAVD_FREEBUSY__REDIS."""
+    prefix: Annotated[
+        str, _matching(r"[A-Za-z0-9._:-]{1,64}"), Allowed("1 to 64 letters, digits or any of . _ : -")
+    ] = "caldavd"
+    """What the names of all keys in Redis begin with. Two servers with databases of their own that share a Redis need
+    different ones."""
+    timeout_milliseconds: int = Field(default=250, ge=10, le=10000)
+    """How long Redis may take for an answer before the database is asked instead."""
+    pause_seconds: int = Field(default=5, ge=1, le=3600)
+    """How long Redis is left alone after it failed twice in a row. Meanwhile the database answers."""
+    days_ahead: int = Field(default=366, ge=1, le=3660)
+    """How far into the future busy times are kept ready. What lies beyond is computed from the database."""
+    days_back: int = Field(default=31, ge=0, le=3660)
+    """The same for the past."""
+
+
+#: What the ranker of `caldavd find-time` considers, and how much each counts.
+_WEIGHTS = {
+    "preference": 3.0, "hours": 4.0, "fairness": 2.0, "travel": 2.0, "attendance": 2.0, "buffer": 1.5,
+    "fragmentation": 1.0, "tentative": 1.0, "room": 1.0, "sooner": 0.5,
+}  # fmt: skip
+_BETWEEN = " <> "
+
+
+def _weights(value: dict[str, float]) -> dict[str, float]:
+    if not value.keys() <= _WEIGHTS.keys() or not all(0 <= one <= 1000 for one in value.values()):
+        raise ValueError("is no table of weights")
+    return _WEIGHTS | value
+
+
+def _ways(value: dict[str, float]) -> dict[str, float]:
+    if not all(key.count(_BETWEEN) == 1 and 0 <= one <= 1440 for key, one in value.items()):
+        raise ValueError("is no table of ways")
+    return value
+
+
+class FindTime(Section):
+    """Finding a time for a meeting (docs/find-time.md), by `caldavd find-time` and by XML that is sent to an outbox."""
+
+    working_hours: Annotated[
+        str,
+        _matching(r"|[A-Z][a-z](-[A-Z][a-z])? \d\d:\d\d-\d\d:\d\d(, *[A-Z][a-z](-[A-Z][a-z])? \d\d:\d\d-\d\d:\d\d)*"),
+        Allowed('"" for none, or days and times such as "Mo-Th 09:00-17:00, Fr 09:00-13:00"'),
+    ] = "Mo-Fr 09:00-17:00"
+    """The working hours, where they are, of people who have stated none in their calendar program. "": people without
+    working hours can be met at any time."""
+    beyond_hours: bool = True
+    """Whether times outside of somebody's working hours are offered where there is none within them."""
+    tentative: Literal["busy", "counts against it"] = "busy"
+    """Whether a time for which somebody has a tentative appointment is taken, or only worse than a free one."""
+    weights: Annotated[
+        dict[str, float],
+        AfterValidator(_weights),
+        Allowed(f"a table of numbers from 0 to 1000 for any of {', '.join(_WEIGHTS)}"),
+    ] = _WEIGHTS
+    """How much each consideration counts for the score of a time; only their proportions matter, and 0 leaves one out.
+    What is not named counts as in this default."""
+    buffer_minutes: int = Field(default=10, ge=0, le=240)
+    """So long before and after a meeting people like to have nothing."""
+    useful_minutes: int = Field(default=60, ge=0, le=1440)
+    """A gap between two meetings that is shorter is good for nothing."""
+    travel_minutes: Annotated[
+        dict[str, float],
+        AfterValidator(_ways),
+        Allowed('a table of minutes from 0 to 1440 such as { "Harbour <> Castle" = 30 }'),
+    ] = {}
+    """How long the way is from one place to another, either way. The names are those in LOCATION, and the places of
+    rooms. Between other places it is as long as their positions (GEO) and kilometres_an_hour make it."""
+    kilometres_an_hour: int = Field(default=30, ge=1, le=1000)
+    """How fast people are, as the crow flies, where travel_minutes does not say."""
+    learn: Literal["answers", "free-busy", "nothing"] = "answers"
+    """What is learned of when people like to meet, by weekday and half of the day: "answers": from what they accepted
+    and declined; "free-busy": only from when their meetings lie, which everybody may ask who may ask when they are
+    busy; "nothing". Of people whose calendars the asker may not read no name is ever said with it, and the score knows
+    no more than that they like such a time, or do not, or nothing in particular."""
+    learn_weeks: int = Field(default=4, ge=1, le=26)
+    """For how many weeks before now."""
+    ranker: Annotated[
+        str, _matching(r"|\w+(\.\w+)*:\w+"), Allowed('"" for the one that comes with the server, or "module:function"')
+    ] = ""
+    """What ranks the possible times instead (docs/find-time.md)."""
+    step_minutes: int = Field(default=15, ge=1, le=1440)
+    """Meetings begin at multiples of so many minutes on the clock, where the question does not say."""
+    slots: int = Field(default=5, ge=1, le=1000)
+    """How many times are offered, where the question does not say."""
+    max_slots: int = Field(default=20, ge=1, le=1000)
+    """The most times that may be asked for."""
+    max_people: int = Field(default=100, ge=1, le=1000)
+    """The most people of one question, members of groups among them."""
+    max_days: int = Field(default=92, ge=1, le=366)
+    """The longest time that may be looked in."""
+
+
 class Mail(Section):
     """Mail to the people in meetings who have no account here (docs/mail.md). There is none without smtp_host."""
 
@@ -296,6 +401,9 @@ class Mail(Section):
     """How long the mail server may take for each answer."""
     retry_hours: int = Field(default=72, ge=1, le=720)
     """How long a mail is tried again that the mail server does not take, or while there is no mail server."""
+    link_days: int = Field(default=30, ge=1, le=366)
+    """How many days after the end of a meeting the links in its mails still work (accept, decline, propose another
+    time). There are links where [server] base_url is set."""
     worker: bool = True
     """Whether `caldavd serve` sends the mail itself. If not, run `caldavd worker` beside it. Several do no harm."""
 
@@ -305,6 +413,103 @@ class Mail(Section):
             raise ValueError('smtp_host needs address, from which the mail comes: "calendar@example.org"')
         if self.username and self.security == "none" and self.smtp_host not in ("localhost", "127.0.0.1", "::1"):
             raise ValueError('a password is not sent in the clear over a network: set security to "starttls" or "tls"')
+        return self
+
+
+#: What a mail address is here: one plain address, as it stands in an envelope.
+_MAIL_ADDRESS = r"[^\s@,;:<>()\[\]\\\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+_DOMAIN = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+
+
+def _each_matching(pattern: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(values: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(compiled.fullmatch(value) for value in values):
+            raise ValueError("does not match")
+        return tuple(value.lower() for value in values)
+
+    return AfterValidator(check)
+
+
+class Incoming(Section):
+    """Mail that comes in: answers and invitations from outside (docs/mail.md). `caldavd imip-receive` needs none."""
+
+    reply_address: Annotated[
+        str, _matching(r"|" + _MAIL_ADDRESS), Allowed('"" for none, or a mail address such as "calendar@example.org"')
+    ] = ""
+    """The address that answers to our mails come to, with a signed tag in it (calendar+TAG@example.org), by which they
+    find their meeting. The mail server has to bring mail for it, with any tag, to this server. "": answers go to the
+    person who invites. At most 17 characters in front of the @."""
+    tag_separator: Literal["+", "-", "=", "_", "."] = "+"
+    """What stands between reply_address and the tag (recipient_delimiter in Postfix)."""
+    bounces: bool = True
+    """Whether mails that cannot be delivered come back to a tagged reply_address, too, and the organizer sees that."""
+    lmtp: Annotated[
+        str,
+        _matching(r"|unix:/.+|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[A-Za-z0-9.-]+:\d{1,5}"),
+        Allowed('"", "HOST:PORT" such as "127.0.0.1:2424", or "unix:/run/caldavd/lmtp"'),
+    ] = ""
+    """Where the mail server delivers mail by LMTP, to `caldavd serve` or `caldavd worker`. Only the mail server may
+    reach it: whoever can connect is believed to be it."""
+    lmtp_mode: Annotated[str, _matching(r"0?[0-7]{3}"), Allowed('a file mode such as "0660"')] = "0660"
+    """Who may connect to the socket, where lmtp is one: its file mode."""
+    max_mail_size: Size = ByteSize(10 * 1024 * 1024)
+    """The largest mail that is taken in."""
+    authentication: Literal["require", "no-contradiction", "off"] = "no-contradiction"
+    """When a mail is believed to be from whom it says: "require": only if the mail server (authserv_id) says that
+    DMARC, DKIM or SPF passed for the domain in From; "no-contradiction": unless it says that they failed; "off":
+    always. What is not believed is kept for a look (`caldavd mail held list`)."""
+    authserv_id: Annotated[
+        str, _matching(r"|[A-Za-z0-9._:-]+"), Allowed('"" or the name in Authentication-Results, "mx.example.org"')
+    ] = ""
+    """The name that your own mail server writes into Authentication-Results. Only the topmost field counts, and only if
+    it has this name; the mail server has to take such fields out of mail that comes from outside."""
+    services: Annotated[
+        tuple[str, ...],
+        _each_matching(_MAIL_ADDRESS + "|" + _DOMAIN),
+        Allowed('a list of mail addresses and domains such as ["calendar@example.com", "example.net"]'),
+    ] = ()
+    """Services that send invitations in the name of their users, so that From is not the organizer. They are believed
+    if authserv_id says that the mail is theirs."""
+    delegate_domains: Annotated[
+        tuple[str, ...], _each_matching(_DOMAIN), Allowed('a list of domains such as ["example.com"]')
+    ] = ()
+    """Domains in which people may answer and invite in each other's name (SENT-BY): firms, not mail providers."""
+    invitations: Literal["calendar", "hold"] = "calendar"
+    """What is done with invitations from outside to meetings that are not known yet: "calendar" puts them into the
+    invited person's calendar, unanswered; "hold" keeps them for a look."""
+    imap_host: Annotated[
+        str, _matching(r"|[A-Za-z0-9._:-]+"), Allowed('"" for none, or the name or address of an IMAP server')
+    ] = ""
+    """An IMAP server that is asked for mail, where the mail server cannot bring it."""
+    imap_port: int = Field(default=993, ge=1, le=65535)
+    """Its TCP port: usually 993 with tls, 143 with starttls or none."""
+    imap_security: Literal["none", "starttls", "tls"] = "tls"
+    """How the connection is kept private. "none" is for a server on this machine."""
+    imap_ca_file: File = None
+    """Certificates that are believed instead of the system's, for an IMAP server with one of its own making."""
+    imap_username: str = Field(default="", max_length=200)
+    """The name to log in with."""
+    imap_password: str = Field(default="", max_length=200)
+    """The password. To keep it out of this file, set CALDAVD_INCOMING__IMAP_PASSWORD."""
+    imap_folder: str = Field(default="INBOX", min_length=1, max_length=200)
+    """The folder that is looked into. It is best a mailbox of its own: each mail in it is marked when it was read."""
+    imap_done_folder: str = Field(default="", max_length=200)
+    """Where mails are moved when they were taken. "": they stay where they are, marked as read."""
+    imap_poll_seconds: int = Field(default=60, ge=5, le=86400)
+    """How often it is looked into."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if len(self.reply_address.rpartition("@")[0]) > 17:
+            raise ValueError("reply_address must have at most 17 characters in front of the @: the tag needs the rest")
+        if self.authentication == "require" and not self.authserv_id:
+            raise ValueError('authentication = "require" needs authserv_id, whose word counts')
+        if self.imap_host and not self.imap_username:
+            raise ValueError("imap_host needs imap_username and imap_password")
+        if self.imap_security == "none" and self.imap_host not in ("", "localhost", "127.0.0.1", "::1"):
+            raise ValueError('a password is not sent in the clear over a network: set imap_security to "tls"')
         return self
 
 
@@ -331,10 +536,18 @@ class Settings(BaseModel):
     provisioning: Provisioning = Provisioning()
     scheduling: Scheduling = Scheduling()
     rooms: Rooms = Rooms()
+    freebusy: FreeBusy = FreeBusy()
+    find_time: FindTime = FindTime()
     mail: Mail = Mail()
+    incoming: Incoming = Incoming()
     logging: Logging = Logging()
 
     @property
     def secret_url(self) -> str:
         """``storage.url`` for showing to people: with the password, if there is one, made unreadable."""
-        return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", self.storage.url)
+        return without_password(self.storage.url)
+
+
+def without_password(url: str) -> str:
+    """A URL for showing to people: with the password, if there is one, made unreadable."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)

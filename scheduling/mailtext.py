@@ -113,7 +113,7 @@ def letter(message: Message, reader: Reader, *, sender: str = "", before: bytes 
         raise ICalendarError("There is neither ORGANIZER nor ATTENDEE in this message.")
     older = _compared(message, before)
     rids = [rid for rid in message.recurrence_ids if snapshot.describing(rid) is not None]
-    blocks = [_facts(snapshot, rid, reader, older) for rid in rids[:_DATES]]
+    blocks = [facts(snapshot, rid, reader, older) for rid in rids[:_DATES]]
     more = len(rids) - len(blocks)
     name = one_line(sender) or _name_of_sender(message, snapshot) or reader.language.say("somebody")
     subject, sentence = _occasion(message, snapshot, updated=older is not None)
@@ -178,11 +178,11 @@ def name_of(party: Party) -> str:
 # --- facts -----------------------------------------------------------------------------------------------------------
 
 
-def _facts(snapshot: Snapshot, rid: Rid, reader: Reader, older: Snapshot | None) -> list[Fact]:
-    """What there is to say of one instance, the title first."""
+def facts(snapshot: Snapshot, rid: Rid, reader: Reader, older: Snapshot | None = None) -> list[Fact]:
+    """What there is to say of one instance, or of the whole, the title first; ``older``: what is different from it."""
     now = dict(_told(snapshot, rid, reader))
     then = dict(_told(older, rid, reader)) if older is not None else now
-    facts = []
+    found = []
     for label in dict.fromkeys((*now, *then)):
         text, before = now.get(label, ""), then.get(label, "")
         # Who else comes is not a change that the reader has to do anything about.
@@ -190,8 +190,8 @@ def _facts(snapshot: Snapshot, rid: Rid, reader: Reader, older: Snapshot | None)
         different = compared and text != before
         if text or different:
             nothing = reader.language.say("nothing")
-            facts.append(Fact(label, text or nothing, (before or nothing) if different else None))
-    return facts
+            found.append(Fact(label, text or nothing, (before or nothing) if different else None))
+    return found
 
 
 def _told(snapshot: Snapshot, rid: Rid, reader: Reader) -> Iterator[tuple[str, str]]:
@@ -205,9 +205,9 @@ def _told(snapshot: Snapshot, rid: Rid, reader: Reader) -> Iterator[tuple[str, s
         return "" if line is None else unescape(line.value)
 
     yield "title", one_line(value("SUMMARY")) or say("untitled")
-    found = _instance(snapshot, part, rid)
+    found = instance(snapshot, part, rid)
     if found is not None and not found.timeless:
-        yield "when" if found.start is not None else "due", _when(found, reader)
+        yield "when" if found.start is not None else "due", when(found, reader)
     if rid is None:
         yield "repeats", _repeats(part, reader)
     yield "where", one_line(value("LOCATION"))
@@ -222,7 +222,8 @@ def _told(snapshot: Snapshot, rid: Rid, reader: Reader) -> Iterator[tuple[str, s
     yield "description", long_text(value("DESCRIPTION"))
 
 
-def _instance(snapshot: Snapshot, part: Part, rid: Rid) -> Instance | None:
+def instance(snapshot: Snapshot, part: Part, rid: Rid) -> Instance | None:
+    """When ``rid`` is, which ``part`` describes; the first time of a series. None where it has no time."""
     if rid is not None:
         return snapshot.instance(rid)
     timing = snapshot.timing(part)
@@ -239,13 +240,18 @@ def _repeats(part: Part, reader: Reader) -> str:
         return ""
 
 
-def _when(found: Instance, reader: Reader) -> str:
+def zone_for(found: Instance, reader: Reader) -> Zone:
+    """The zone in which the reader is told when ``found`` is."""
+    return reader.zone or (reader.fallback if found.form is Form.UTC else found.zone)
+
+
+def when(found: Instance, reader: Reader) -> str:
     """From when to when, in the reader's zone; dates and floating times as they are on every wall."""
     language = reader.language
     if found.floating:
         start, end, name = found.start_local, found.end_local, ""
     else:
-        zone = reader.zone or (reader.fallback if found.form is Form.UTC else found.zone)
+        zone = zone_for(found, reader)
         start = None if found.start is None else zone.to_local(found.start)
         end = None if found.end is None else zone.to_local(found.end)
         name = f" ({_zone_name(zone, found.order)})"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scheduling.amending import Amendments
 from scheduling.copying import moment_line, parsed, raw, written
 from scheduling.ical.lines import escape, line_text
-from scheduling.ical.values import moment_of
+from scheduling.ical.values import DAY, Form, moment_of
 from scheduling.message import Message, cancelled, envelope, party_line, shown, stamped
 from scheduling.revision import sequence_of
 from scheduling.snapshot import read
@@ -118,6 +119,41 @@ def counter(
     text = envelope(snapshot, "COUNTER", [part])
     sequence = sequence_of(snapshot, rid)
     return Message("COUNTER", snapshot.uid, me.address, organizer.address, text, sequence, _whole(now), (rid,))
+
+
+def agreed(snapshot: Snapshot, proposed: Snapshot, rid: Rid) -> bytes | None:
+    """The organizer's text with the time, and the place, that ``proposed`` has for the instance ``rid``.
+
+    For the organizer to store as a change of their own (RFC 5546 3.2.7). Times are written in the form that the meeting
+    has. None where there is no such instance, where the proposal has no time, or where it would move a whole series:
+    what becomes of the rule and of the instances that were moved before is for a person to say.
+    """
+    part = snapshot.parts.get(rid)
+    if part is None and rid is not None:
+        made = snapshot.with_override(rid)
+        return None if made is None else agreed(made, proposed, rid)
+    new = proposed.parts.get(rid)
+    timing = None if new is None else proposed.timing(new)
+    if part is None or new is None or timing is None or not timing.has_start or (rid is None and snapshot.recurs):
+        return None
+    _, end = timing.end(timing.local, timing.instant)
+    work = Amendments(snapshot.source)
+    for line in part.component.properties:
+        if line.name in ("DTSTART", "DTEND", "DUE"):
+            value = timing.instant if line.name == "DTSTART" else end
+            if value is None:
+                continue
+            moment = moment_of(line)
+            if (moment.form is Form.DATE) != (timing.form is Form.DATE):
+                return None
+            local = snapshot.zones.zone(moment).to_local(value)
+            work.value(line, written(moment.form, local=local, instant=value))
+        elif line.name == "DURATION" and end is not None:
+            days, rest = divmod(end - timing.instant, DAY)
+            work.value(line, f"P{days}D" if timing.form is Form.DATE and not rest else f"PT{end - timing.instant}S")
+        elif line.name == "LOCATION" and (place := new.component.first("LOCATION")) is not None:
+            work.value(line, place.value)
+    return work.made()
 
 
 def decline_counter(proposal: Message, snapshot: Snapshot, *, now: datetime, comment: str = "") -> Message | None:

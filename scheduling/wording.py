@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from scheduling import pagewording
 from scheduling.ical.recur import Frequency, Rule
 from scheduling.ical.values import wall
 
@@ -129,7 +130,8 @@ _ENGLISH: Final = Language(
         "propose": "Propose another time",
         "how-to-answer": "To answer, open the attached invitation in your calendar, or use the buttons that your mail "
         "program shows for it.",
-    },
+    }
+    | pagewording.ENGLISH,
 )  # fmt: skip
 
 _GERMAN: Final = Language(
@@ -208,7 +210,8 @@ _GERMAN: Final = Language(
         "propose": "Anderen Termin vorschlagen",
         "how-to-answer": "Zum Antworten öffnen Sie die angehängte Einladung in Ihrem Kalender oder nutzen Sie die "
         "Schaltflächen, die Ihr Mailprogramm dafür zeigt.",
-    },
+    }
+    | pagewording.GERMAN,
 )  # fmt: skip
 
 LANGUAGES: Final[Mapping[str, Language]] = {one.tag: one for one in (_ENGLISH, _GERMAN)}

@@ -221,10 +221,20 @@ class Worker:
             raise ValueError("The recipient's address is none that mail can be sent to.")
         others = unmailable(message.text)
         mailtos = self.store.run(lambda tx: mail_addresses(tx, others), write=False) if others else {}
+        links = self._links(mail)
         answers: str | None = None
         if message.method in ORGANIZER_METHODS:  # whoever answers an answer writes to a person
             answers = self._tagged("r", message) or None
-        return compose(mail, self.letterhead, mailtos=mailtos, reply_to=answers), recipient, self._tagged("b", message)
+        composed = compose(mail, self.letterhead, mailtos=mailtos, links=links, reply_to=answers)
+        return composed, recipient, self._tagged("b", message)
+
+    def _links(self, mail: Mail) -> Mapping[str, str]:
+        """The links for the recipient; none where the organizer does not live here, or the server has no URL."""
+        links, organizer = self.links, organizer_of(mail.message.text)
+        owner = self.store.run(lambda tx: _principal(tx, organizer), write=False) if links and organizer else None
+        if links is None or owner is None:
+            return {}
+        return links.of(mail.message, owner=owner.id, language=language_of(mail, self.letterhead).tag)
 
     def _tagged(self, kind: TagKind, message: Message) -> str:
         """A signed address of the server for one mail; empty where there is none."""

@@ -17,6 +17,7 @@ from caldavd.errors import DavError
 from caldavd.request import Request
 from caldavd.response import Response
 from caldavd.router import Router
+from scheduling.diaries import FreeBusy
 from scheduling.running import NeedHomes
 from scheduling.scheduler import Scheduler
 from storage.store import Store, Transaction
@@ -41,6 +42,7 @@ class Public:
     limits: Limits
     scheduler: Scheduler | None = None
     held: frozenset[str] = frozenset()
+    freebusy: FreeBusy = field(default_factory=FreeBusy)
 
     def hold(self, *owners: str) -> None:
         """Sees to it that the homes of these principals are locked: raises ``NeedHomes`` where they are not yet."""

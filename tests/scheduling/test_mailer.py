@@ -152,6 +152,7 @@ def test_every_language_says_everything() -> None:
         assert (len(one.weekdays), len(one.months)) == (7, 12)
         for key, sentence in one.sentences.items():
             fields = {"name": "N", "title": "T", "labels": "L", "text": "X", "n": 2, "days": "D", "date": "E"}
+            fields |= {"address": "A", "when": "W", "reason": "R"}
             assert "{" not in sentence.format(**fields), (one.tag, key)
     assert language(["xx", "DE_de"]).tag == "de"
     assert language([]).tag == "en"
