@@ -32,6 +32,7 @@ from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
 from config import log as logs
+from scheduling.diaries import FreeBusy
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
 from storage.errors import StoreError
@@ -104,6 +105,7 @@ class Application:
     access_log: bool = False
     memberships: Memberships = field(default_factory=Memberships)
     scheduler: Scheduler | None = None
+    freebusy: FreeBusy = field(default_factory=FreeBusy)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request (PEP 3333)."""
@@ -175,13 +177,13 @@ class Application:
         names = visit.location.names[1:]
 
         def work(tx: Transaction, held: frozenset[str]) -> Response:
-            return method.run(
-                public.Public(request, names, tx, self.store, visit.router, self.limits, self.scheduler, held)
-            )
+            parts = (tx, self.store, visit.router, self.limits, self.scheduler, held, self.freebusy)
+            return method.run(public.Public(request, names, *parts))
 
         return run_locked(self.store, (), work, write=method.write)
 
     def _run(self, request: Request, router: Router, location: Location, method: Method, user: Principal) -> Response:
+        write = method.write and not method.only_reads(location)
         destination = _destination(request, router) if method.destination else None
         owners = {place.owner for place in (location, destination) if place is not None and place.space is Space.HOME}
 
@@ -201,6 +203,7 @@ class Application:
                 destination,
                 self.scheduler,
                 held,
+                self.freebusy,
             )
             resource = resolve(tx, router, location, columns=method.columns)
             access.require(resource)  # before anything else: what the user may not know of is 404, whatever is asked
@@ -210,12 +213,12 @@ class Application:
                 raise not_allowed(resource.kind, request.method)
             if request.body and not method.body:
                 raise DavError(415, f"{request.method} takes no body here.")
-            if not method.write:
+            if not write:
                 check_if(context, resource)  # RFC 4918 section 10.4; a write does it after its privileges
             return method.run(context, resource)
 
         # Deliveries reach further than the request says: again then, with all of those homes locked.
-        return run_locked(self.store, owners, work, write=method.write)
+        return run_locked(self.store, owners, work, write=write)
 
 
 _CREATING: Final = frozenset({"MKCOL", "MKCALENDAR", "PUT", "LOCK"})

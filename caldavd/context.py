@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from caldavd.directory import Directory
@@ -10,6 +10,7 @@ from caldavd.locks import HeldLocks
 from caldavd.request import Request
 from caldavd.router import Location, Router
 from config.settings import Limits
+from scheduling.diaries import FreeBusy
 from scheduling.scheduler import Scheduler
 from storage.rows import Principal
 from storage.store import Store, Transaction
@@ -25,6 +26,7 @@ class Context:
     """A request on its way through a handler; made anew for each attempt of the transaction.
 
     ``scheduler`` is ``None`` where scheduling is off; ``held`` are the names of the principals whose homes are locked.
+    ``freebusy`` answers who is busy when.
     """
 
     request: Request
@@ -39,3 +41,4 @@ class Context:
     destination: Location | None = None
     scheduler: Scheduler | None = None
     held: frozenset[str] = frozenset()
+    freebusy: FreeBusy = field(default_factory=FreeBusy)

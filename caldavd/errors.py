@@ -92,7 +92,10 @@ UNIQUE_SCHEDULING_OBJECT_RESOURCE: Final = _caldav("unique-scheduling-object-res
 SAME_ORGANIZER: Final = _caldav("same-organizer-in-all-components", 403, "RFC 6638 3.2.4.2")
 ORGANIZER_CHANGE: Final = _caldav("allowed-organizer-scheduling-object-change", 403, "RFC 6638 3.2.4.3")
 ATTENDEE_CHANGE: Final = _caldav("allowed-attendee-scheduling-object-change", 403, "RFC 6638 3.2.4.4")
-VALID_SCHEDULE_DEFAULT_CALENDAR_URL: Final = _caldav("valid-schedule-default-calendar-URL", 403, "RFC 6638 9.2")
+DEFAULT_CALENDAR_NEEDED: Final = _caldav("default-calendar-needed", 403, "RFC 6638 4.3.1.1")
+VALID_SCHEDULING_MESSAGE: Final = _caldav("valid-scheduling-message", 400, "RFC 6638 5.2.1")
+VALID_ORGANIZER: Final = _caldav("valid-organizer", 403, "RFC 6638 5.2.2")
+VALID_SCHEDULE_DEFAULT_CALENDAR_URL: Final = _caldav("valid-schedule-default-calendar-URL", 403, "RFC 6638 4.3.1.2")
 # RFC 7809
 VALID_TIMEZONE: Final = _caldav("valid-timezone", 403, "RFC 7809 5.2")
 

@@ -10,17 +10,19 @@ import os
 import sys
 from typing import Any, Final
 
+from caldavd import incoming
 from caldavd.app import Application
 from caldavd.auth import from_settings as authenticator_from
 from caldavd.boxes import ensure_boxes
 from caldavd.mail import postbox_of, started, worker_of
 from caldavd.proxy import Proxies
 from caldavd.router import Router
+from caldavd.schedulers import scheduler_of
 from caldavd.stores import store_of
 from config import load, log
 from config.settings import Settings
+from scheduling.index_open import free_busy_of
 from scheduling.posting import Postbox
-from scheduling.scheduler import Scheduler
 from storage.store import Store
 
 #: The name of the application with a worker beside it, which `caldavd serve` runs.
@@ -38,6 +40,8 @@ def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | 
     opened.check_schema()
     if settings.scheduling.enabled:
         ensure_boxes(opened)
+    freebusy = free_busy_of(settings.freebusy)
+    opened.watch(freebusy.written)
     proxies = Proxies(settings.server.trusted_proxies, settings.server.prefix, settings.server.base_url)
     return Application(
         store=opened,
@@ -46,7 +50,8 @@ def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | 
         limits=settings.limits,
         proxies=proxies,
         access_log=settings.logging.access,
-        scheduler=Scheduler(postbox or postbox_of(settings)) if settings.scheduling.enabled else None,
+        scheduler=scheduler_of(settings, postbox or postbox_of(settings)) if settings.scheduling.enabled else None,
+        freebusy=freebusy,
     )
 
 
@@ -60,13 +65,17 @@ def __getattr__(name: str) -> Any:
 
 
 def _with_worker(settings: Settings) -> Application:
-    """The application, and beside it in the same process a worker that sends the mail, where there is any to send."""
-    if not (settings.mail.smtp_host and settings.mail.worker):
+    """The application, and beside it in the same process what sends mail and what takes it in, where there is any."""
+    sends = bool(settings.mail.smtp_host and settings.mail.worker)
+    if not sends and not incoming.is_wanted(settings):
         return build(settings)
-    store = store_of(settings, connections=settings.server.threads + 1)
-    worker = worker_of(settings, store)
-    application = build(settings, store=store, postbox=postbox_of(settings, worker))
-    started(worker)
+    store = store_of(settings, connections=settings.server.threads + 1 + incoming.connections(settings))
+    worker = worker_of(settings, store) if sends else None
+    postbox = postbox_of(settings, worker)
+    application = build(settings, store=store, postbox=postbox)
+    if worker is not None:
+        started(worker)
+    incoming.started(settings, store, postbox, worker.wake if worker is not None else lambda: None)
     return application
 
 

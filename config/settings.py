@@ -266,9 +266,7 @@ class Rooms(Section):
 
 
 class FreeBusy(Section):
-    """How fast it is answered who is busy when. Without an index, or beyond it, the answer is the same and takes
-    longer; nothing here can make it wrong.
-    """
+    """How fast it is answered who is busy when. Without an index the answer is the same, and takes longer."""
 
     redis: Annotated[
         str,

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
 from scheduling.addresses import normal
-from scheduling.availability import PROPERTIES as AVAILABILITY
+from scheduling.availability import PROPERTIES as AVAILABILITY_PROPERTIES
 from scheduling.busy import (
     AVAILABILITY as HOURS,
     BLOCKING,
@@ -96,7 +96,7 @@ class FreeBusy:
         homes: dict[int, Home] = {}
         roots: dict[int, Collection] = {}
         inboxes: dict[int, tuple[Collection, bytes]] = {}
-        names = (*CALENDAR_PROPERTIES, *AVAILABILITY)
+        names = (*CALENDAR_PROPERTIES, *AVAILABILITY_PROPERTIES)
         for home, collection, properties in tx.collections.of_homes(by_home, kinds=_KINDS, names=names):
             stored = {(one.namespace, one.name): one for one in properties}
             homes[home.id] = home
@@ -170,7 +170,7 @@ def is_transparent(stored: Stored) -> bool:
 
 def availability_in(stored: Stored) -> bytes:
     """The text of ``calendar-availability``, by whichever of its names; empty where none is set."""
-    kept = next((stored[name] for name in AVAILABILITY if name in stored), None)
+    kept = next((stored[name] for name in AVAILABILITY_PROPERTIES if name in stored), None)
     return (_element(kept).text or "").encode() if kept is not None else b""
 
 

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from scheduling.diaries import FreeBusy
+from scheduling.index import FreeBusyIndex
 from scheduling.index_memory import MemoryIndex
 
-if TYPE_CHECKING:
-    from scheduling.index import FreeBusyIndex
+
+class Settings(Protocol):
+    """The section ``[freebusy]``."""
+
+    @property
+    def redis(self) -> str:
+        """The URL of Redis; empty for none."""
+
+    @property
+    def prefix(self) -> str:
+        """What keys begin with."""
+
+    @property
+    def timeout_milliseconds(self) -> int:
+        """How long Redis may take."""
+
+    @property
+    def pause_seconds(self) -> int:
+        """How long it is left alone after it failed."""
+
+    @property
+    def days_ahead(self) -> int:
+        """How far the index looks."""
+
+    @property
+    def days_back(self) -> int:
+        """The same for the past."""
 
 
-def open_index(redis: str = "", *, prefix: str = "caldavd") -> FreeBusyIndex:
+def free_busy_of(settings: Settings) -> FreeBusy:
+    """What answers who is busy when, by these settings. Raises ValueError as ``open_index``."""
+    index = open_index(
+        settings.redis,
+        prefix=settings.prefix,
+        timeout=settings.timeout_milliseconds / 1000,
+        pause=float(settings.pause_seconds),
+    )
+    return FreeBusy(index, days_back=settings.days_back, days_ahead=settings.days_ahead)
+
+
+def open_index(redis: str = "", *, prefix: str = "caldavd", timeout: float = 0.25, pause: float = 5.0) -> FreeBusyIndex:
     """The index in Redis at this URL (``redis``, ``rediss``, ``unix``, ``redis+cluster`` …), or in memory.
 
-    Nothing is connected yet. Raises ValueError where the client for Redis is not installed or the URL is none of these.
+    ``timeout`` and ``pause`` are seconds. Nothing is connected yet. Raises ValueError where the client for Redis is not
+    installed or the URL is none of these.
     """
     if not redis:
         return MemoryIndex()
@@ -25,4 +64,4 @@ def open_index(redis: str = "", *, prefix: str = "caldavd") -> FreeBusyIndex:
         raise ValueError(
             f"The client for Redis ({error.name}) is not installed: pip install 'caldavd[redis]'."
         ) from None
-    return RedisIndex(redis, prefix=prefix)
+    return RedisIndex(redis, prefix=prefix, timeout=timeout, pause=pause)

@@ -6,7 +6,7 @@ import click
 
 from caldavd.cli.session import Session, pass_session
 from config.sample import render, toml_value
-from config.settings import Settings
+from config.settings import Settings, without_password
 
 
 @click.group()
@@ -36,6 +36,8 @@ def _shown(settings: Settings, section: str, key: str, value: object) -> str:
     """A value as TOML; what may hold a password is not shown."""
     if (section, key) == ("storage", "url"):
         return toml_value(settings.secret_url)
+    if (section, key) == ("freebusy", "redis"):
+        return toml_value(without_password(settings.freebusy.redis))
     if key == "password":
         return toml_value("…")
     if isinstance(value, dict):

@@ -9,16 +9,22 @@ from typing import Final
 from caldavd.context import Context
 from caldavd.resources import WITH_BODY, Resource
 from caldavd.response import Response
+from caldavd.router import Location
 from storage.rows import OBJECT_COLUMNS
 
 Handler = Callable[[Context, Resource], Response]
+
+
+def _never(_location: Location) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """``write``: needs the home locked; ``destination``: reads the ``Destination`` header; ``columns``: of the object.
 
-    ``body``: may have one; a body that would be ignored is refused with 415 (RFC 4918 section 8.4).
+    ``body``: may have one; a body that would be ignored is refused with 415 (RFC 4918 section 8.4). ``only_reads``:
+    where a method that writes does not; no home is locked there.
     """
 
     run: Handler
@@ -26,6 +32,7 @@ class Method:
     destination: bool = False
     columns: frozenset[str] = OBJECT_COLUMNS
     body: bool = True
+    only_reads: Callable[[Location], bool] = _never
 
 
 from caldavd.methods import (  # noqa: E402
@@ -52,7 +59,7 @@ METHODS: Final[dict[str, Method]] = {
     "PROPPATCH": Method(proppatch.run, write=True),
     "REPORT": Method(report.run, columns=WITH_BODY),
     "PUT": Method(put.run, write=True),
-    "POST": Method(post.run, write=True),
+    "POST": Method(post.run, write=True, only_reads=post.only_reads),
     "DELETE": Method(delete.run, write=True, body=False),
     "MKCOL": Method(mkcol.run, write=True),
     "MKCALENDAR": Method(mkcol.run, write=True),

@@ -1,40 +1,54 @@
 """POST to the outbox: asks when people are busy (RFC 6638 section 5).
 
 ``Originator`` and ``Recipient`` are headers of old drafts: the ATTENDEEs count (clients.md rule 31). Each attendee gets
-one ``C:response``, in their order.
+one ``C:response``, in their order. Who may ask whom is in ``scheduling.deliverable``, what makes somebody busy in
+``scheduling.diaries``. However many attendees there are, it is four statements: the people, their calendars, the ACEs
+of their inboxes, and what the index does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from caldavd.bodies import of_icalendar
 from caldavd.context import Context
-from caldavd.errors import VALID_CALENDAR_DATA, DavError, failed
-from caldavd.properties.registry import load_stored
-from caldavd.reports.free_busy_query import is_transparent
-from caldavd.reports.scope import calendars_in, objects_in, zone_of_calendar
-from caldavd.request import INFINITY
-from caldavd.resources import Resource, resolve
+from caldavd.errors import (
+    MAX_ATTENDEES_PER_INSTANCE,
+    SUPPORTED_CALENDAR_DATA,
+    VALID_ORGANIZER,
+    VALID_SCHEDULING_MESSAGE,
+    failed,
+)
+from caldavd.privileges import SCHEDULE_SEND_FREEBUSY
+from caldavd.resources import Resource
 from caldavd.response import Response, xml
-from caldavd.router import Location, Space
+from caldavd.router import BadPath, OtherServer, Space
 from caldavd.xml.fragment import document, element, href, text
-from caldavd.xml.names import caldav
+from caldavd.xml.names import caldav, dav
 from scheduling import freebusy
 from scheduling.addresses import normal
+from scheduling.busy import BusyTimes
+from scheduling.deliverable import Right, may_deliver
+from scheduling.diaries import Diary
 from scheduling.ical.lines import Component, ContentLine, ICalendarError, parse, text as unescape
-from scheduling.ical.periods import BusyPeriod
 from scheduling.ical.timezones import UTC, Zones
-from scheduling.ical.values import moment_of
-from scheduling.scheduler import Person
-from storage.rows import KEY_COLUMNS, Principal
+from scheduling.ical.values import duration_of, moment_of
+from storage.rows import Principal
 
-_BODY: Final = KEY_COLUMNS | {"body"}
-_COMPONENTS: Final = frozenset({"VEVENT", "VFREEBUSY"})
-#: RFC 6638 section 5, RFC 5546 section 3.6.
+#: Types that a question may be sent as; some programs send none.
+_MEDIA_TYPES: Final = frozenset({"", "text/calendar", "text/plain", "application/octet-stream"})
+#: RFC 5546 section 3.6.
 _SUCCESS: Final = "2.0;Success"
 _UNKNOWN: Final = "3.7;Invalid calendar user"
+_FORBIDDEN: Final = "3.8;No authority"
+_TOO_MUCH: Final = "3.10;Request entity too large"
+_LESS: Final = "There is too much in this person's calendars for an answer about so long a time: ask for a shorter one."
+_MALFORMED: Final = (
+    "An outbox takes a VFREEBUSY with METHOD:REQUEST, ORGANIZER, ATTENDEEs, DTSTART and DTEND; everything else is "
+    "scheduled by PUT."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,60 +62,114 @@ class Question:
     uid: str | None
     masked: str | None
 
+    @property
+    def parties(self) -> frozenset[str]:
+        """Everybody's address, in normal form."""
+        return frozenset(normal(one.value) for one in (self.organizer, *self.attendees))
+
 
 def run(context: Context, resource: Resource) -> Response:
     """200 with a ``C:schedule-response``."""
-    if resource.owner != context.user.name and not context.user.admin:
-        raise DavError(403, "An outbox is used by its owner.")
-    owner = context.tx.principals.by_name(resource.owner)
-    assert owner is not None
-    question = _question(context.request.body)
-    if normal(question.organizer.value) not in Person.of(owner).actor.addresses:
-        raise DavError(403, "The ORGANIZER of the question has to be the outbox's owner.")
-    people = context.tx.principals.by_addresses(frozenset(normal(one.value) for one in question.attendees))
-    known = {normal(uri): principal for uri, principal in people.items()}
-    responses = [_response(context, question, one, known.get(normal(one.value))) for one in question.attendees]
+    context.access.require(resource, SCHEDULE_SEND_FREEBUSY)
+    question = _question(context)
+    people = _people(context, question.parties)
+    asker = people.get(normal(question.organizer.value))
+    if asker is None or asker.name != resource.owner:
+        raise failed(VALID_ORGANIZER, message="The ORGANIZER of the question has to be the outbox's owner.")
+    found = (people.get(normal(one.value)) for one in question.attendees)
+    asked = {one.id: one for one in found if one is not None}
+    diaries = context.freebusy.diaries(context.tx, asked.values(), epoch=context.store.epoch)
+    allowed = _allowed(context, asker, diaries)
+    whose = {id_: diary.whose for id_, diary in diaries.items() if id_ in allowed}
+    times = context.freebusy.ask(context.tx, whose, question.start, question.end, mask_uid=question.masked)
+    responses = (_response(context, question, one, people.get(normal(one.value)), times) for one in question.attendees)
     return xml(200, document(caldav("schedule-response"), "".join(responses)))
 
 
-def _question(body: bytes) -> Question:
-    """The VFREEBUSY of the body. Raises ``valid-calendar-data`` for anything else."""
+def _allowed(context: Context, asker: Principal, diaries: Mapping[int, Diary]) -> frozenset[int]:
+    """Those who let the outbox's owner ask (``schedule-query-freebusy`` on their inboxes, RFC 6638 section 6.1.4)."""
+    chains = {
+        id_: (diary.root, diary.inbox)
+        for id_, diary in diaries.items()
+        if diary.root is not None and diary.inbox is not None
+    }
+    asked = [diary.principal for diary in diaries.values()]
+    return may_deliver(context.tx, asker, asked, Right.FREEBUSY, chains=chains)
+
+
+def _people(context: Context, addresses: frozenset[str]) -> Mapping[str, Principal]:
+    """The principals by the addresses in normal form: those of the directory, and the URLs of principals."""
+    found = {normal(uri): one for uri, one in context.tx.principals.by_addresses(addresses).items()}
+    names = {}
+    for address in addresses - found.keys():
+        if "/" not in address or address.startswith("mailto:"):
+            continue
+        try:
+            place = context.router.locate_href(address, authorities=context.request.authorities)
+        except (BadPath, OtherServer):
+            continue
+        if place.space is Space.PRINCIPAL:
+            names[address] = place.owner
+    by_name = context.tx.principals.by_names(frozenset(names.values())) if names else {}
+    return found | {address: by_name[name] for address, name in names.items() if name in by_name}
+
+
+def _question(context: Context) -> Question:
+    """The VFREEBUSY of the body. Raises the preconditions of RFC 6638 section 5.2."""
+    if context.request.media_type not in _MEDIA_TYPES:
+        raise failed(SUPPORTED_CALENDAR_DATA, message="An outbox is asked in text/calendar.")
     try:
-        calendar = parse(body)
-        method = calendar.first("METHOD")
-        found = next((one for one in calendar.components if one.name == "VFREEBUSY"), Component("NONE"))
-        organizer, start, end = found.first("ORGANIZER"), found.first("DTSTART"), found.first("DTEND")
-        attendees = found.all("ATTENDEE")
-        asked = method is not None and method.value.strip().upper() == "REQUEST"
-        if not asked or organizer is None or start is None or end is None or not attendees:
-            message = (
-                "An outbox takes a VFREEBUSY with METHOD:REQUEST, ORGANIZER, ATTENDEEs, DTSTART and DTEND; everything "
-                "else is scheduled by PUT."
-            )
-            raise failed(VALID_CALENDAR_DATA, message=message)
-        zones = Zones(calendar, UTC)
-        return Question(
-            organizer,
-            attendees,
-            zones.instant(moment_of(start)),
-            zones.instant(moment_of(end)),
-            _text(found.first("UID")),
-            _text(found.first("X-CALENDARSERVER-MASK-UID")),
-        )
+        question = _read(parse(context.request.body))
     except ICalendarError as error:
-        raise failed(VALID_CALENDAR_DATA, message=str(error)) from error
+        raise of_icalendar(error) from error
+    most = context.limits.max_attendees_per_instance
+    if len(question.attendees) > most:
+        raise failed(MAX_ATTENDEES_PER_INSTANCE, message=f"One question is about at most {most} people.")
+    return question
+
+
+def _read(calendar: Component) -> Question:
+    method = calendar.first("METHOD")
+    found = [one for one in calendar.components if one.name == "VFREEBUSY"]
+    if method is None or method.value.strip().upper() != "REQUEST" or len(found) != 1:
+        raise failed(VALID_SCHEDULING_MESSAGE, message=_MALFORMED)
+    asked = found[0]
+    organizer, start, attendees = asked.first("ORGANIZER"), asked.first("DTSTART"), asked.all("ATTENDEE")
+    end, lasts = asked.first("DTEND"), asked.first("DURATION")
+    if organizer is None or start is None or (end is None and lasts is None) or not attendees:
+        raise failed(VALID_SCHEDULING_MESSAGE, message=_MALFORMED)
+    zones = Zones(calendar, UTC)
+    begin = zones.instant(moment_of(start))
+    finish = zones.instant(moment_of(end)) if end is not None else begin
+    if end is None and lasts is not None:
+        finish += duration_of(lasts).total
+    if finish <= begin:
+        raise failed(VALID_SCHEDULING_MESSAGE, message="The DTEND of the question has to be after its DTSTART.")
+    uid, masked = _text(asked.first("UID")), _text(asked.first("X-CALENDARSERVER-MASK-UID"))
+    return Question(organizer, attendees, begin, finish, uid, masked)
 
 
 def _text(line: ContentLine | None) -> str | None:
     return unescape(line.value) if line is not None else None
 
 
-def _response(context: Context, question: Question, attendee: ContentLine, principal: Principal | None) -> str:
+def _response(
+    context: Context,
+    question: Question,
+    attendee: ContentLine,
+    principal: Principal | None,
+    times: Mapping[int, BusyTimes],
+) -> str:
     recipient = element(caldav("recipient"), href(attendee.value))
     if principal is None:
         return _closed(recipient, _UNKNOWN)
+    if principal.id not in times:
+        return _closed(recipient, _FORBIDDEN)
+    known = times[principal.id]
+    if not known.complete:
+        return _closed(recipient, _TOO_MUCH, element(dav("responsedescription"), text(_LESS)))
     answer = freebusy.answer(
-        list(_busy(context, principal, question)),
+        known.periods,
         question.start,
         question.end,
         now=context.tx.now,
@@ -109,23 +177,8 @@ def _response(context: Context, question: Question, attendee: ContentLine, princ
         method="REPLY",
         properties=[question.organizer, attendee],
     )
-    return _closed(recipient, _SUCCESS, f"<C:calendar-data>{text(answer.decode())}</C:calendar-data>")
+    return _closed(recipient, _SUCCESS, element(caldav("calendar-data"), text(answer.decode())))
 
 
-def _closed(recipient: str, status: str, data: str = "") -> str:
-    return element(caldav("response"), recipient + element(caldav("request-status"), status) + data)
-
-
-def _busy(context: Context, principal: Principal, question: Question) -> Iterator[BusyPeriod]:
-    """Busy time of a person: for scheduling everybody who is logged in may ask (RFC 6638 section 6.1.1)."""
-    home = resolve(context.tx, context.router, Location(Space.HOME, principal.name))
-    addresses = Person.of(principal).actor.addresses
-    calendars = list(calendars_in(context, home, depth=INFINITY, privilege=None))
-    load_stored(context, calendars, None)
-    start, end = question.start, question.end
-    for calendar in calendars:
-        if is_transparent(calendar):
-            continue
-        zone = zone_of_calendar(context, calendar)
-        for one in objects_in(context, calendar, columns=_BODY, components=_COMPONENTS, start=start, end=end):
-            yield from freebusy.busy(one.row.body, start, end, zone, owner=addresses, mask_uid=question.masked)
+def _closed(recipient: str, status: str, more: str = "") -> str:
+    return element(caldav("response"), recipient + element(caldav("request-status"), text(status)) + more)

@@ -25,6 +25,7 @@ from caldavd.resources import Resource
 from caldavd.response import Response
 from caldavd.router import Location, Space
 from caldavd.scheduled import before_put
+from scheduling.scheduler import OUTBOX
 
 #: Characters of a ``Slug`` that are taken over into a name (RFC 5995 section 3.3, RFC 5023 section 9.7).
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w.@+-]+")
@@ -33,10 +34,17 @@ _MAX_SLUG: Final = 80
 _REQUESTS: Final = frozenset({"application/xml", "text/xml"})
 
 
+def only_reads(location: Location) -> bool:
+    """Whether the request is a question: to an outbox, which nothing is stored in."""
+    return location.space is Space.HOME and location.names == (OUTBOX,)
+
+
 def run(context: Context, resource: Resource) -> Response:
     """201 with ``Location``; to an outbox, who is busy when."""
     if resource.kind is kinds.OUTBOX:
         return outbox.run(context, resource)
+    if only_reads(resource.location):
+        raise DavError(403, "This name is reserved for the outbox, and what is here is none.")
     context.access.require(resource, BIND)
     if resource.kind is kinds.CALENDAR and context.request.media_type in _REQUESTS:
         raise DavError(415, "A calendar takes calendar objects by POST; XML requests are not known here.")

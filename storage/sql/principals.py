@@ -62,6 +62,11 @@ _BY_IDS = _WITH_ADDRESSES.where(principals.c.id.in_(bindparam("ids", expanding=T
 _BY_ADDRESSES = select(addresses.c.uri, addresses.c.principal_id).where(
     addresses.c.uri_hash.in_(bindparam("hashes", expanding=True))
 )
+_named = addresses.alias("named")
+#: Principals with all their addresses, found by any of them.
+_HAVING_ADDRESSES = _WITH_ADDRESSES.where(
+    principals.c.id.in_(select(_named.c.principal_id).where(_named.c.uri_hash.in_(bindparam("hashes", expanding=True))))
+)
 _PAGE = (
     select(principals.c.id)
     .where(principals.c.name > bindparam("after"))
@@ -140,12 +145,12 @@ class SqlPrincipals:
 
     def by_addresses(self, uris: Members[str]) -> ByAddress:
         """See :class:`storage.store.Principals`."""
-        ids: dict[str, int] = {}
-        for batch in batches(dict.fromkeys(uri for uri in uris if storable(uri))):
-            rows = self._tx.execute(_BY_ADDRESSES, {"hashes": [key_hash(uri) for uri in batch]})
-            ids.update((row.uri, row.principal_id) for row in rows)
-        found = self.by_ids(ids.values())
-        return {uri: found[id_] for uri, id_ in ids.items()}
+        found: dict[str, Principal] = {}
+        wanted = dict.fromkeys(uri for uri in uris if storable(uri))
+        for batch in batches(wanted):
+            for principal in self._read(_HAVING_ADDRESSES, {"hashes": [key_hash(uri) for uri in batch]}):
+                found.update((one.uri, principal) for one in principal.addresses if one.uri in wanted)
+        return found
 
     def search(
         self,
