@@ -5,6 +5,10 @@ in the way (a lock, a privilege) the whole request fails with its status and its
 object that goes to a plain collection becomes a plain file with the same bytes, a plain file that goes into a calendar
 is checked like a PUT. A calendar keeps its ACEs when it is moved (RFC 3744 section 7.3); its copy is born without
 (section 7.4).
+
+Scheduling (RFC 6638 sections 3.2.3.3 and 3.2.3.4): what comes into a calendar is scheduled like a PUT, what goes out
+of the calendars of its owner like a DELETE; a MOVE between the calendars of one home is neither, and leaves the
+Schedule-Tag as it is.
 """
 
 from __future__ import annotations
@@ -13,8 +17,10 @@ from dataclasses import replace
 
 from caldavd import bodies, kinds
 from caldavd.access import BIND, READ, UNBIND, WRITE_CONTENT, WRITE_PROPERTIES, need_privileges
+from caldavd.bodies import Content
 from caldavd.conditional import check_preconditions
 from caldavd.context import Context
+from caldavd.default_calendar import check_not_default, follow_default
 from caldavd.errors import (
     CALENDAR_COLLECTION_LOCATION_OK,
     SUPPORTED_CALENDAR_COMPONENT,
@@ -29,11 +35,13 @@ from caldavd.methods.lock import collections_below
 from caldavd.methods.put import check_new_name
 from caldavd.properties.calendars import components_of
 from caldavd.request import INFINITY
-from caldavd.resources import Resource, parent_exists, resolve
+from caldavd.resources import Resource, of_collection, parent_exists, resolve
 from caldavd.response import Response, empty, quoted
 from caldavd.router import RESERVED_HOME, Space
+from caldavd.scheduled import before_delete, before_put
+from caldavd.scheduled_collections import after_arrival, before_delete_all, check_not_doubled
 from storage.errors import UidTaken
-from storage.rows import OBJECT_COLUMNS, NewObject, ObjectRow, Owner
+from storage.rows import OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Owner
 
 _WHOLE = OBJECT_COLUMNS | {"body", "spans"}
 
@@ -52,14 +60,11 @@ def copy(context: Context, source: Resource) -> Response:
         context.access.require(into, BIND, *([UNBIND] if exists else []))
     _check(context, source, target, into)
     require_tokens(context, target, removes=exists and not in_place)
-    if in_place:
+    if source.object is not None:
         row: ObjectRow | None = _copy_object(context, source, target, into)
     else:
-        _make_way(context, target)
-        row = _copy_object(context, source, target, into) if source.object is not None else None
-    if source.object is None:
-        name = target.names[-1]
-        context.tx.collections.copy(source.collection, into.collection, name, infinite=depth != 0)
+        _copy_collection(context, source, target, into, infinite=depth != 0)
+        row = None
     return _answer(context, source, target, row)
 
 
@@ -78,11 +83,10 @@ def move(context: Context, source: Resource) -> Response:
     _check(context, source, target, into)
     require_tokens(context, source, removes=True)
     require_tokens(context, target, removes=exists)
-    _make_way(context, target)
     if source.object is not None:
         row: ObjectRow | None = _move_object(context, source, target, into)
     else:
-        context.tx.collections.move(source.collection, into.collection, target.names[-1])
+        _move_collection(context, source, target, into)
         row = None
     context.tx.locks.remove_below(source.collection.home_id, source.names)
     return _answer(context, source, target, row)
@@ -181,6 +185,8 @@ def _make_way(context: Context, target: Resource) -> None:
     if target.object is not None:
         context.tx.objects.remove(target.collection, target.object)
     elif target.kind is not kinds.UNMAPPED:
+        check_not_default(context, target)
+        before_delete_all(context, target)
         kept = [lock for lock in locks_on(context, target) if lock.path == target.names]
         context.tx.collections.remove(target.collection)
         context.tx.locks.remove_below(target.collection.home_id, target.names)
@@ -189,24 +195,65 @@ def _make_way(context: Context, target: Resource) -> None:
 
 
 def _copy_object(context: Context, source: Resource, target: Resource, into: Resource) -> ObjectRow:
-    new = _content(context, source, into)
-    row = bodies.put(context, into, target.names[-1], new, replaces=target.object)
+    replaces = target.object
+    if replaces is None:
+        _make_way(context, target)
+    new = before_put(context, into, replaces, Content(_content(context, source, into), as_sent=True)).new
+    row = bodies.put(context, into, target.names[-1], new, replaces=replaces)
     context.tx.properties.copy(Owner("object", source.row.id), Owner("object", row.id))
     return row
 
 
 def _move_object(context: Context, source: Resource, target: Resource, into: Resource) -> ObjectRow:
     name = target.names[-1]
-    new = None if _same_kind(source, into) else _content(context, source, into)
-    if new is not None and new.uid:
-        _check_same_uid(context, target, into, new.uid)
+    new = None
+    if target.object is None:
+        _make_way(context, target)
+    if not (_same_kind(source, into) and source.owner == target.owner):
+        before_delete(context, source)
+        # What that has led to may have changed what is there.
+        target = resolve(context.tx, context.router, replace(target.location, slash=False))
+        new = _content(context, source, into)
+        if new.uid:
+            _check_same_uid(context, target, into, new.uid)
+        new = before_put(context, into, target.object, Content(new, as_sent=True)).new
+    if target.object is not None:
+        _make_way(context, target)
     try:
         row = context.tx.objects.move(source.collection, source.row, into.collection, name)
-        if new is not None:
+        if new is not None and (not _same_kind(source, into) or new.schedule_tag != source.row.schedule_tag):
             row = context.tx.objects.put(into.collection, name, new, replaces=row)
     except UidTaken as error:
         raise bodies.uid_conflict(context, into, error.name, str(error)) from error
     return row
+
+
+def _copy_collection(context: Context, source: Resource, target: Resource, into: Resource, *, infinite: bool) -> None:
+    elsewhere = source.owner != target.owner
+    if infinite and not elsewhere:
+        check_not_doubled(context, source)
+    _make_way(context, target)
+    made = context.tx.collections.copy(source.collection, into.collection, target.names[-1], infinite=infinite)
+    if infinite and elsewhere:
+        after_arrival(context, _placed(context, into, made))
+
+
+def _move_collection(context: Context, source: Resource, target: Resource, into: Resource) -> None:
+    name, elsewhere = target.names[-1], source.owner != target.owner
+    if elsewhere:
+        check_not_default(context, source)
+        before_delete_all(context, source)
+    _make_way(context, target)
+    if not elsewhere:
+        follow_default(context, source, replace(source.collection, path=(*into.collection.path, name)))
+    moved = context.tx.collections.move(source.collection, into.collection, name)
+    if elsewhere:
+        after_arrival(context, _placed(context, into, moved))
+
+
+def _placed(context: Context, into: Resource, made: Collection) -> Resource:
+    """The resource of a collection that has just come into ``into``."""
+    return of_collection(context.router, into.owner, into.home, (*into.chain, made))
 
 
 def _same_kind(source: Resource, into: Resource) -> bool:
@@ -232,7 +279,6 @@ def _content(context: Context, source: Resource, into: Resource) -> NewObject:
         organizer=row.organizer,
         spans=row.spans,
         digest_version=row.digest_version,
-        schedule_tag=row.schedule_tag,
     )
 
 
@@ -243,6 +289,8 @@ def _answer(context: Context, source: Resource, target: Resource, row: ObjectRow
     headers = {"Location": path} if created else {}
     if row is None:
         return empty(201 if created else 204, headers)
+    if row.schedule_tag:
+        headers["Schedule-Tag"] = quoted(row.schedule_tag)  # RFC 6638 section 3.2.10
     preferences = context.request.preferences
     if not (preferences.representation and context.access.has(target, READ)):
         return empty(201 if created else 204, headers | ({"ETag": quoted(row.etag)} if created else {}))

@@ -6,12 +6,14 @@ from caldavd import kinds
 from caldavd.access import UNBIND
 from caldavd.conditional import check_preconditions
 from caldavd.context import Context
+from caldavd.default_calendar import check_not_default
 from caldavd.errors import DavError, bad_request
 from caldavd.locking import check_locks
 from caldavd.request import INFINITY
 from caldavd.resources import Resource
 from caldavd.response import Response, empty
 from caldavd.scheduled import before_delete
+from caldavd.scheduled_collections import before_delete_all
 
 
 def run(context: Context, resource: Resource) -> Response:
@@ -22,10 +24,12 @@ def run(context: Context, resource: Resource) -> Response:
         raise bad_request('DELETE of a collection is always done with Depth "infinity".')
     check_preconditions(context, resource)
     check_locks(context, resource, removes=True)
-    before_delete(context, resource)
     if resource.object is not None:
+        before_delete(context, resource)
         context.tx.objects.remove(resource.collection, resource.object)
     else:
+        check_not_default(context, resource)
+        before_delete_all(context, resource)
         context.tx.collections.remove(resource.collection)
     context.tx.locks.remove_below(resource.collection.home_id, resource.names)
     return empty(204)

@@ -6,9 +6,10 @@ Where scheduling is off none of them is there (404): clients take a URL for a pr
 from __future__ import annotations
 
 from caldavd.context import Context
-from caldavd.errors import VALID_SCHEDULE_DEFAULT_CALENDAR_URL, failed
+from caldavd.default_calendar import default_calendar, set_default, takes_events
+from caldavd.errors import DEFAULT_CALENDAR_NEEDED, VALID_SCHEDULE_DEFAULT_CALENDAR_URL, failed
 from caldavd.kinds import INBOX, OBJECT, PRINCIPAL
-from caldavd.properties.registry import live, stored
+from caldavd.properties.registry import live, stored, written
 from caldavd.resources import Resource
 from caldavd.response import quoted
 from caldavd.router import BadPath, OtherServer, Space
@@ -16,7 +17,7 @@ from caldavd.xml.fragment import href
 from caldavd.xml.names import caldav, dav
 from caldavd.xml.parse import Element, child, text_of
 from scheduling import scheduler
-from storage.rows import PrincipalKind
+from storage.rows import Collection, PrincipalKind
 
 
 def _box(context: Context, resource: Resource, name: str) -> str | None:
@@ -42,15 +43,12 @@ def schedule_tag(context: Context, resource: Resource) -> str | None:
     return quoted(tag) if tag else None
 
 
-def _default_calendar(context: Context, resource: Resource) -> str:
-    return href(context.router.below_home(resource.owner, (scheduler.DEFAULT_CALENDAR,), collection=True))
-
-
-def check_default_calendar(context: Context, resource: Resource, value: Element | None) -> None:
-    """It has to be a calendar of the same home (RFC 6638 section 9.2)."""
+def _calendar_at(context: Context, resource: Resource, value: Element | None) -> Collection:
+    """The calendar of the same home that a new ``schedule-default-calendar-URL`` names."""
     sent = text_of(child(value, dav("href"))) if value is not None else ""
     if not sent:
-        return
+        message = "Invitations have to go somewhere: name another calendar instead of none."
+        raise failed(DEFAULT_CALENDAR_NEEDED, message=message)
     try:
         place = context.router.locate_href(sent, base=resource.href, authorities=context.request.authorities)
     except (BadPath, OtherServer):
@@ -58,17 +56,33 @@ def check_default_calendar(context: Context, resource: Resource, value: Element 
     found = None
     if place is not None and place.space is Space.HOME and place.owner == resource.owner:
         found = context.tx.collections.find(place.owner, place.names)
-    if found is None or found.missing or found.object is not None or found.collection.kind != "calendar":
-        message = "The default calendar has to be one of the same person's calendars."
+    if found is None or found.missing or found.object is not None or not takes_events(found.collection):
+        message = "The default calendar has to be one of the same person's calendars, and to take events."
         raise failed(VALID_SCHEDULE_DEFAULT_CALENDAR_URL, message=message)
+    return found.collection
 
 
-stored(
+def _check_default_calendar(context: Context, resource: Resource, value: Element | None) -> None:
+    _calendar_at(context, resource, value)
+
+
+def _set_default_calendar(context: Context, resource: Resource, value: Element | None) -> None:
+    set_default(context, resource.owner, _calendar_at(context, resource, value))
+
+
+# Not stored as it was sent: it has to follow where the calendar is moved to.
+@written(
     caldav("schedule-default-calendar-URL"),
     on=(INBOX,),
     section="RFC 6638 9.2",
-    validate=check_default_calendar,
-    default=_default_calendar,
+    validate=_check_default_calendar,
+    write=_set_default_calendar,
 )
+def schedule_default_calendar_url(context: Context, resource: Resource) -> str:
+    """Empty where no calendar takes events (section 9.2: then there is no default calendar)."""
+    found = default_calendar(context, resource.collection.home_id)
+    return href(context.router.below_home(resource.owner, found.path, collection=True)) if found is not None else ""
+
+
 # A VAVAILABILITY in a VCALENDAR: working hours (RFC 7953 section 7.2.4; Apple's older spelling beside it).
 stored(caldav("calendar-availability"), on=(INBOX,), section="RFC 7953 7.2.4")

@@ -153,8 +153,11 @@ def test_nobody_here_has_the_address(scheduling: Callable[[str | None], Client])
 
 def test_deleting_the_calendar_cancels_its_meetings(scheduling: Callable[[str | None], Client]) -> None:
     u1, u2 = scheduling("u1"), scheduling("u2")
-    u1.put(CAL1 + "m.ics", meeting())
-    assert u1.request("DELETE", CAL1).status == 204
+    work = "/calendars/u1/work/"
+    assert u1.request("MKCALENDAR", work).status == 201
+    assert u1.put(work + "m.ics", meeting()).status == 201
+    assert count(u2, CAL2) == 1
+    assert u1.request("DELETE", work).status == 204
     assert count(u2, CAL2) == 0
     assert "CANCEL" in methods(u2)
 
