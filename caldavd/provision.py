@@ -16,6 +16,7 @@ from caldavd.privileges import READ, WRITE
 from caldavd.xml.fragment import attribute, text
 from caldavd.xml.names import apple, caldav, dav, split
 from config.settings import Provisioning
+from scheduling.addresses import normal
 from storage.rows import Ace, Address, Collection, CollectionKind, Owner, Principal, PrincipalKind, StoredProperty
 from storage.store import Transaction
 
@@ -66,16 +67,16 @@ def valid_name(name: str) -> bool:
 
 
 def address(value: str) -> str:
-    """A calendar user address as it is kept: a bare mail address becomes ``mailto:``, letters are small.
+    """A calendar user address as it is kept: the form by which it is found (``scheduling.addresses``).
 
     Raises:
         ValueError: it is neither a mail address nor a URI.
     """
     bare = value.strip()
     if re.fullmatch(r"[^@\s:/]+@[^@\s]+", bare):
-        return f"mailto:{bare.lower()}"
+        return normal(f"mailto:{bare}")
     if re.fullmatch(r"(?i:mailto:[^@\s]+@[^@\s]+|urn:\S+|https?://\S+|tel:\S+)", bare):
-        return bare.lower()
+        return normal(bare)
     raise ValueError(f"{value!r} is neither a mail address nor a URI such as mailto: or urn:uuid:")
 
 
