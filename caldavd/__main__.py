@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "caldavd.cli.doctor:doctor",
     "worker": "caldavd.cli.worker:worker",
     "why": "caldavd.cli.worker:why",
+    "find-time": "caldavd.cli.find_time:find_time",
 }
 
 

@@ -32,6 +32,8 @@ _PRIOR: Final = 4.0
 _STATED: Final = 0.9
 _GOOD: Final = 0.6
 _BAD: Final = 0.35
+#: So many people are named in a reason.
+_NAMED: Final = 3
 #: What the score knows of somebody who is not told of: they like it, they do not, or nothing in particular.
 _COARSELY: Final = (0.75, 0.5, 0.25)
 
@@ -181,10 +183,15 @@ def _fragmentation(candidate: Candidate, wish: Wish, settings: Settings) -> Mark
 
 
 def _hours(candidate: Candidate, wish: Wish, _settings: Settings) -> Mark | None:
+    """Half of what it costs is that it is outside of somebody's hours at all, the other half how late or early."""
     if not candidate.outside:
         return None
-    there = ", ".join(f"{one.name} ({_clock(one, candidate.start)} there)" for one in candidate.outside)
-    return Mark(1 - len(candidate.outside) / len(wish.attendees), f"outside of the working hours of {there}")
+    named = candidate.outside[:_NAMED]
+    there = ", ".join(f"{one.name} ({_clock(one, candidate.start)} there)" for one in named)
+    if len(named) < len(candidate.outside):
+        there += f" and {len(candidate.outside) - len(named)} more"
+    cost = sum((1 + burden(one, candidate.start, candidate.end)) / 2 for one in candidate.outside)
+    return Mark(1 - cost / len(wish.attendees), f"outside of the working hours of {there}")
 
 
 def burden(attendee: Attendee, start: int, end: int) -> float:
@@ -287,10 +294,10 @@ def who_is_busy(busy: Sequence[Attendee]) -> str:
     return f"only {busy[0].name} is busy" if len(busy) == 1 else f"{_names(busy)} are busy"
 
 
-def _names(attendees: Sequence[Attendee], most: int = 3) -> str:
+def _names(attendees: Sequence[Attendee]) -> str:
     names = [one.name for one in attendees]
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    if len(names) > _NAMED:
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

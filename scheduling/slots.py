@@ -54,6 +54,10 @@ class Place:
     geo: tuple[float, float] | None = None
 
 
+#: Nobody has said where it is.
+NOWHERE: Final = Place()
+
+
 class Engagement(NamedTuple):
     """A meeting of somebody of which it is known where it is."""
 

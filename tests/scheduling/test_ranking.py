@@ -136,7 +136,14 @@ class TestFairness:
     def test_hours_off_work_are_named_with_the_time_there(self) -> None:
         bea, tom = Attendee("Bea"), Attendee("Tom", zone=zone("Asia/Tokyo"))
         ranking = by("hours", at(9, outside=(tom,)), bea, tom)
-        assert ranking == Ranking(0.5, ("outside of the working hours of Tom (18:00 there)",))
+        assert ranking == Ranking(0.6667, ("outside of the working hours of Tom (18:00 there)",))
+        assert by("hours", at(9, outside=(bea, tom)), bea, tom).reasons == (
+            "outside of the working hours of Bea (09:00 there), Tom (18:00 there)",
+        )
+
+    def test_an_hour_after_work_is_better_than_the_middle_of_the_night(self) -> None:
+        scores = [by("hours", at(hour, outside=(bea,)), bea).score for bea in [Attendee("Bea")] for hour in (2, 17, 20)]
+        assert scores[0] < scores[2] < scores[1] < 1
 
 
 TABLE = {("Harbour", "Castle"): 30.0}
