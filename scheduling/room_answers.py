@@ -5,8 +5,8 @@ RFC 6638 3.2.6, RFC 5546 3.2.3), TRANSP of what is booked, and how the reason tr
 3.2.3) and as the private comment that the organizer's copy shows (caldav-privatecomments 3.2). What is answered to
 which instance is decided in ``rooms``.
 
-- A series gets the answer that most of its instances get, the others become overrides, at most ``Rules.exceptions``:
-  where more would be needed the series is declined as a whole.
+- A series gets the answer that most of its instances get, the others become overrides, at most ``Rules.exceptions``
+  and ``MOST_TEXT``: where more would be needed the series is declined as a whole.
 - A series that reaches beyond what can be checked is declined, and what can be accepted of it becomes overrides: the
   first ``Rules.exceptions``.
 """
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scheduling.amending import Amendments
 from scheduling.ical.lines import ContentLine, escape, insert_properties, line_text, parse
 from scheduling.ownership import PRIVATE_COMMENT
-from scheduling.room_words import Why, cut, summary, too_many
+from scheduling.revision import same_time
+from scheduling.room_words import TOO_OFTEN, Why, cut, nothing, summary, too_many
 from scheduling.rooms import ACCEPTED, DECLINED, UNSET, judged
+from scheduling.snapshot import read
 from storage.rows import BookingPolicy
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from scheduling.rooms import Case, Request, Slot, Verdict
     from scheduling.snapshot import Part, Rid, Snapshot
 
+#: Bytes that a meeting may have with its overrides: every attendee's copy gets them.
+MOST_TEXT: Final = 1024 * 1024
 #: Which answer a series gets where two are as frequent.
 _RANK: Final = (ACCEPTED, "TENTATIVE", UNSET, DECLINED)
 
@@ -68,6 +72,9 @@ def answered(case: Case, request: Request, taken: Sequence[BusyPeriod]) -> Answe
     """The room's answer; ``taken`` is when others have it within ``request.stretch``, disjoint and in order."""
     settled = _settled(case, request, judged(case, request, taken))
     text = _written(case, request.snapshot, settled)
+    if text is None:  # an instance was found in the room's zone that the meeting does not have
+        settled = _all_the_same(request.snapshot, _Said(DECLINED, (TOO_OFTEN,)))
+        text = _written(case, request.snapshot, settled) or case.text
     return Answer(text, _told(request, settled), any(said.partstat == UNSET for said in settled.slots))
 
 
@@ -82,18 +89,17 @@ def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Sett
     for slot, said in zip(request.slots, found.slots, strict=True):
         groups.setdefault(slot.part.rid, []).append((slot, said))
     reaches = () if request.reaches is None else (request.reaches,)
-    series = _most(found.slots) if not reaches else DECLINED
     own: list[tuple[Slot, _Said]] = []
     for rid, part in snapshot.parts.items():
         group = groups.get(rid, [])
         if _is_single(snapshot, part):
-            found.parts[rid] = group[0][1] if group else _Said(series, reaches)
+            found.parts[rid] = group[0][1] if group else _out_of_sight(case, request, part)
             continue
         usual = DECLINED if reaches else _most([said for _, said in group] or found.slots)
         reasons = (one for _, said in group if said.partstat == usual for one in said.reasons)
         found.parts[rid] = _Said(usual, (*reaches, *reasons))
         own += [(slot, said) for slot, said in group if said.partstat != usual]
-    most = case.rules.exceptions
+    most = min(case.rules.exceptions, _room_for(snapshot))
     if len(own) > most and not reaches:
         return _all_the_same(snapshot, _Said(DECLINED, (too_many(len(own), len(request.slots), most),)))
     own.sort(key=lambda pair: pair[0].start)
@@ -105,6 +111,23 @@ def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Sett
             for slot, said in zip(request.slots, found.slots, strict=True)
         ]
     return found
+
+
+def _out_of_sight(case: Case, request: Request, part: Part) -> _Said:
+    """The answer to an override that is not among the slots: as before where it is where it was, else no."""
+    known = None if case.before is None else read(case.before)
+    old = None if known is None else known.parts.get(part.rid)
+    if known is not None and old is not None and same_time(known, request.snapshot, part.rid):
+        mine = old.own(case.room)
+        if mine is not None and mine.partstat != UNSET:
+            return _Said(mine.partstat)
+    return _Said(DECLINED, (request.reaches or nothing(),))
+
+
+def _room_for(snapshot: Snapshot) -> int:
+    """How many overrides a text may get."""
+    largest = max(part.component.end - part.component.start for part in snapshot.parts.values())
+    return max(0, MOST_TEXT - len(snapshot.source)) // largest
 
 
 def _is_single(snapshot: Snapshot, part: Part) -> bool:
@@ -140,14 +163,17 @@ def _told(request: Request, settled: _Settled) -> str:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _written(case: Case, snapshot: Snapshot, settled: _Settled) -> bytes:
+def _written(case: Case, snapshot: Snapshot, settled: _Settled) -> bytes | None:
+    """The text; None where an instance that is to get an answer of its own is not one of the meeting's."""
     missing = sorted(rid for rid in settled.own if rid not in snapshot.parts)
-    base = (snapshot.with_override(*missing) or snapshot) if missing else snapshot
+    base = snapshot.with_override(*missing) if missing else snapshot
+    if base is None:
+        return None
     work = Amendments(base.source)
     for rid, part in base.parts.items():
         said = settled.own.get(rid) if rid is not None else None
         said = said or settled.parts.get(rid)
-        if said is not None and not part.cancelled:
+        if said is not None and not part.cancelled and part.by_address.keys() & case.room:
             _write(work, part, said, case.room, keep_comment=case.rules.policy is BookingPolicy.DELEGATE)
     return work.made()
 

@@ -111,11 +111,13 @@ class Slot(NamedTuple):
 class Request:
     """What is asked for.
 
-    ``refused`` is why nothing of it can be accepted. ``reaches`` is why instances that are not among ``slots`` can not.
+    ``refused`` is why nothing of it can be accepted. ``reaches`` is why instances that are not among ``slots`` can not,
+    ``ahead`` the instant up to which the room can be booked.
     """
 
     snapshot: Snapshot
     slots: tuple[Slot, ...] = ()
+    ahead: int = 0
     reaches: Why | None = None
     refused: Why | None = None
 
@@ -154,25 +156,26 @@ def requested(case: Case) -> Request | None:
 
 def _looked_at(case: Case, snapshot: Snapshot) -> Request:
     first, last = _extent(snapshot, case.zone)
-    ahead = case.now + (max(case.rules.window, _EXEMPT) if case.exempt and last is not None else case.rules.window)
-    reaches = endless() if last is None else None
+    furthest = case.now + max(case.rules.window, _EXEMPT)
+    ahead = furthest if case.exempt and last is not None else case.now + case.rules.window
+    promised = _is_promised(case, snapshot)
+    reaches = endless() if last is None and not promised else None
     slots = []
     for slot in slots_of(snapshot, case.zone, *_range(case.now, first, last, ahead)):
+        if slot.start > (furthest if promised else ahead):
+            reaches = reaches or (None if promised else beyond(ahead, case.zone))
+            break
         if not slot.part.by_address.keys() & case.room:
             continue
-        if slot.end > ahead:
-            reaches = reaches or beyond(ahead, case.zone)
-            if slot.start > ahead:
-                break
-        else:
+        if slot.end <= ahead or promised:
             slots.append(slot)
-    if reaches is not None and _is_promised(case, snapshot):
-        reaches = None
+        else:
+            reaches = reaches or beyond(ahead, case.zone)
     if reaches is not None and case.rules.beyond is Beyond.DECLINE:
         return Request(snapshot, refused=reaches)
     if not slots and reaches is None:
         return Request(snapshot, refused=nothing())
-    return Request(snapshot, tuple(slots), reaches)
+    return Request(snapshot, tuple(slots), ahead, reaches)
 
 
 def _range(now: int, first: int | None, last: int | None, ahead: int) -> tuple[int | None, int]:
@@ -230,10 +233,13 @@ def judged(case: Case, request: Request, taken: Sequence[BusyPeriod]) -> list[Ve
         at = bisect_right(ends, slot.start)
         return slot.start < slot.end and at < len(taken) and taken[at].start < slot.end
 
-    return [_verdict(case, slot, known.get((slot.start, slot.end)), busy=is_taken(slot)) for slot in request.slots]
+    return [
+        _verdict(case, slot, known.get((slot.start, slot.end)), ahead=request.ahead, busy=is_taken(slot))
+        for slot in request.slots
+    ]
 
 
-def _verdict(case: Case, slot: Slot, known: str | None, *, busy: bool) -> Verdict:
+def _verdict(case: Case, slot: Slot, known: str | None, *, ahead: int, busy: bool) -> Verdict:
     rules = case.rules
     heads = heads_of(slot.part, case.room) if rules.capacity is not None and not case.exempt else 0
     if rules.capacity is not None and heads > rules.capacity:
@@ -242,6 +248,8 @@ def _verdict(case: Case, slot: Slot, known: str | None, *, busy: bool) -> Verdic
         return Verdict(known)
     if rules.policy is BookingPolicy.DECLINE:
         return Verdict(DECLINED, closed())
+    if slot.end > ahead:
+        return Verdict(DECLINED, beyond(ahead, case.zone))
     if not case.exempt and case.now < slot.end and slot.start < case.now + rules.notice:
         return Verdict(DECLINED, late(rules.notice))
     if busy:
