@@ -183,7 +183,7 @@ class Application:
         return run_locked(self.store, (), work, write=method.write)
 
     def _run(self, request: Request, router: Router, location: Location, method: Method, user: Principal) -> Response:
-        write = method.write and not method.only_reads(location)
+        write = method.write and not method.only_reads(location, request.body)
         destination = _destination(request, router) if method.destination else None
         owners = {place.owner for place in (location, destination) if place is not None and place.space is Space.HOME}
 

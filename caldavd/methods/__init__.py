@@ -15,7 +15,7 @@ from storage.rows import OBJECT_COLUMNS
 Handler = Callable[[Context, Resource], Response]
 
 
-def _never(_location: Location) -> bool:
+def _never(_location: Location, _body: bytes) -> bool:
     return False
 
 
@@ -32,7 +32,7 @@ class Method:
     destination: bool = False
     columns: frozenset[str] = OBJECT_COLUMNS
     body: bool = True
-    only_reads: Callable[[Location], bool] = _never
+    only_reads: Callable[[Location, bytes], bool] = _never
 
 
 from caldavd.methods import (  # noqa: E402

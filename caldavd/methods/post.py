@@ -19,7 +19,7 @@ from caldavd.context import Context
 from caldavd.errors import DavError
 from caldavd.language import keep_language
 from caldavd.locking import check_if, require_tokens
-from caldavd.methods import outbox
+from caldavd.methods import outbox, proposal
 from caldavd.methods.put import written
 from caldavd.resources import Resource
 from caldavd.response import Response
@@ -34,16 +34,17 @@ _MAX_SLUG: Final = 80
 _REQUESTS: Final = frozenset({"application/xml", "text/xml"})
 
 
-def only_reads(location: Location) -> bool:
+def only_reads(location: Location, body: bytes) -> bool:
     """Whether the request is a question: to an outbox, which nothing is stored in."""
-    return location.space is Space.HOME and location.names == (OUTBOX,)
+    return location.space is Space.HOME and location.names == (OUTBOX,) and not proposal.is_proposal(body)
 
 
 def run(context: Context, resource: Resource) -> Response:
     """201 with ``Location``; to an outbox, who is busy when."""
     if resource.kind is kinds.OUTBOX:
-        return outbox.run(context, resource)
-    if only_reads(resource.location):
+        asks = only_reads(resource.location, context.request.body)
+        return outbox.run(context, resource) if asks else proposal.run(context, resource)
+    if only_reads(resource.location, b""):
         raise DavError(403, "This name is reserved for the outbox, and what is here is none.")
     context.access.require(resource, BIND)
     if resource.kind is kinds.CALENDAR and context.request.media_type in _REQUESTS:

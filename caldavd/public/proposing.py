@@ -84,7 +84,7 @@ def act(visit: Visit) -> Response:
     message = proposals.counter(visit.snapshot, actor, start=start, end=end, now=visit.now, rid=rid, comment=comment)
     if message is None:
         raise visit.stop(410, "gone")
-    visit.scheduler.receive(visit.public.tx, message, held=visit.public.held)
+    visit.scheduler.receive(visit.public.tx, message, held=visit.public.held, reason=REASON)
     return visit.go(proposed="1")
 
 

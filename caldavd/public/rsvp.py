@@ -348,7 +348,7 @@ def _answer(visit: Visit) -> Response:
     if _is_new(invitation, rids, partstat, comment):
         message = invitation.reply(partstat, rids, now=visit.now, comment=comment)
         assert message is not None
-        done = visit.scheduler.receive(visit.public.tx, message, held=visit.public.held)
+        done = visit.scheduler.receive(visit.public.tx, message, held=visit.public.held, reason=REASON)
         if done.action == "ignore" and not done.status.startswith(("1.", "2.")):
             return _invitation(visit, problem=visit.say("page-changed-now"), status=409)
     return visit.go(said="1")
