@@ -33,6 +33,7 @@ from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
 from config import log as logs
 from scheduling.diaries import FreeBusy
+from scheduling.gathering import Finder
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
 from storage.errors import StoreError
@@ -106,6 +107,7 @@ class Application:
     memberships: Memberships = field(default_factory=Memberships)
     scheduler: Scheduler | None = None
     freebusy: FreeBusy = field(default_factory=FreeBusy)
+    finder: Finder = field(default_factory=Finder)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request (PEP 3333)."""
@@ -204,6 +206,7 @@ class Application:
                 self.scheduler,
                 held,
                 self.freebusy,
+                self.finder,
             )
             resource = resolve(tx, router, location, columns=method.columns)
             access.require(resource)  # before anything else: what the user may not know of is 404, whatever is asked

@@ -11,6 +11,7 @@ from caldavd.request import Request
 from caldavd.router import Location, Router
 from config.settings import Limits
 from scheduling.diaries import FreeBusy
+from scheduling.gathering import Finder
 from scheduling.scheduler import Scheduler
 from storage.rows import Principal
 from storage.store import Store, Transaction
@@ -26,7 +27,7 @@ class Context:
     """A request on its way through a handler; made anew for each attempt of the transaction.
 
     ``scheduler`` is ``None`` where scheduling is off; ``held`` are the names of the principals whose homes are locked.
-    ``freebusy`` answers who is busy when.
+    ``freebusy`` answers who is busy when, ``finder`` when people could meet.
     """
 
     request: Request
@@ -42,3 +43,4 @@ class Context:
     scheduler: Scheduler | None = None
     held: frozenset[str] = frozenset()
     freebusy: FreeBusy = field(default_factory=FreeBusy)
+    finder: Finder = field(default_factory=Finder)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from caldavd.xml.fragment import document, element, text
-from caldavd.xml.names import caldav, dav
+from caldavd.xml.names import caldav, dav, own
 from storage import errors as store
 
 
@@ -35,6 +35,10 @@ def _dav(local: str, status: int, section: str) -> Condition:
 
 def _caldav(local: str, status: int, section: str) -> Condition:
     return Condition(caldav(local), status, section)
+
+
+def _own(local: str) -> Condition:
+    return Condition(own(local), 403, "docs/find-time.md")
 
 
 # RFC 4918
@@ -98,6 +102,13 @@ VALID_ORGANIZER: Final = _caldav("valid-organizer", 403, "RFC 6638 5.2.2")
 VALID_SCHEDULE_DEFAULT_CALENDAR_URL: Final = _caldav("valid-schedule-default-calendar-URL", 403, "RFC 6638 4.3.1.2")
 # RFC 7809
 VALID_TIMEZONE: Final = _caldav("valid-timezone", 403, "RFC 7809 5.2")
+# Of this server alone
+VALID_FIND_TIME: Final = _own("valid-find-time")
+VALID_DURATION: Final = _own("valid-duration")
+VALID_WINDOW: Final = _own("valid-window")
+VALID_ATTENDEES: Final = _own("valid-attendees")
+VALID_ROOMS: Final = _own("valid-rooms")
+VALID_NUMBER: Final = _own("valid-number")
 
 #: Every condition by its local name; the floor below names preconditions as plain text.
 CONDITIONS: Final[Mapping[str, Condition]] = {

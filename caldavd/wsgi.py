@@ -14,6 +14,7 @@ from caldavd import incoming
 from caldavd.app import Application
 from caldavd.auth import from_settings as authenticator_from
 from caldavd.boxes import ensure_boxes
+from caldavd.finding import finder_of
 from caldavd.mail import postbox_of, started, worker_of
 from caldavd.proxy import Proxies
 from caldavd.router import Router
@@ -52,6 +53,7 @@ def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | 
         access_log=settings.logging.access,
         scheduler=scheduler_of(settings, postbox or postbox_of(settings)) if settings.scheduling.enabled else None,
         freebusy=freebusy,
+        finder=finder_of(settings.find_time, settings.rooms),
     )
 
 

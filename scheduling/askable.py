@@ -81,7 +81,7 @@ def askable(
     wanted = _rooms(tx, rooms)
     people = (*guests.required.values(), *guests.optional.values())
     diaries = freebusy.diaries(tx, (*people, *wanted), epoch=epoch)
-    allowed = _allowed(tx, asker, (*people, *wanted), Right.FREEBUSY)
+    allowed = _allowed(tx, asker, diaries.values(), Right.FREEBUSY)
     unknown = dict(guests.unknown)
     unknown |= {address_of(one): _NOT_TOLD for one in people if one.id not in allowed}
     return Askable(
@@ -121,7 +121,7 @@ def _offers(
     """The rooms that would take an invitation of the asker's."""
     if not diaries:
         return []
-    invited = _allowed(tx, asker, [one.principal for one in diaries], Right.INVITE)
+    invited = _allowed(tx, asker, diaries, Right.INVITE)
     said = tx.bookings.of([one.principal.id for one in diaries])
     offers = []
     for diary in diaries:
@@ -134,8 +134,12 @@ def _offers(
     return offers
 
 
-def _allowed(tx: Transaction, asker: Principal | None, of: Sequence[Principal], right: Right) -> Collection[int]:
-    return {one.id for one in of} if asker is None else may_deliver(tx, asker, of, right)
+def _allowed(tx: Transaction, asker: Principal | None, of: Collection[Diary], right: Right) -> Collection[int]:
+    principals = [one.principal for one in of]
+    if asker is None:
+        return {one.id for one in principals}
+    chains = {one.principal.id: (one.root, one.inbox) for one in of if one.root is not None and one.inbox is not None}
+    return may_deliver(tx, asker, principals, right, chains=chains)
 
 
 def name_of(principal: Principal) -> str:

@@ -355,7 +355,7 @@ class _Gathering:
             hours=hours,
             history=self._history(diary, times, facts),
             engagements=[one for id_ in calendars for one in facts.engagements.get(id_, ())],
-            told=self.asker is None or diary.principal.id == self.asker.id or set(calendars) <= set(facts.readable),
+            told=set(calendars) <= set(facts.readable),
         )
 
     def _usual(self, zone: Zone) -> Availability | None:

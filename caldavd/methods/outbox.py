@@ -21,6 +21,7 @@ from caldavd.errors import (
     VALID_SCHEDULING_MESSAGE,
     failed,
 )
+from caldavd.methods import find_time
 from caldavd.privileges import SCHEDULE_SEND_FREEBUSY
 from caldavd.resources import Resource
 from caldavd.response import Response, xml
@@ -71,6 +72,8 @@ class Question:
 def run(context: Context, resource: Resource) -> Response:
     """200 with a ``C:schedule-response``."""
     context.access.require(resource, SCHEDULE_SEND_FREEBUSY)
+    if context.request.media_type in find_time.MEDIA_TYPES:
+        return find_time.run(context, resource)
     question = _question(context)
     people = _people(context, question.parties)
     asker = people.get(normal(question.organizer.value))

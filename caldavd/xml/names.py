@@ -12,6 +12,8 @@ DAV_NS: Final = "DAV:"
 CALDAV_NS: Final = "urn:ietf:params:xml:ns:caldav"
 CS_NS: Final = "http://calendarserver.org/ns/"
 APPLE_NS: Final = "http://apple.com/ns/ical/"
+#: This server's own elements (docs/find-time.md). It is in no document that does not use it.
+OWN_NS: Final = "urn:caldavd:ns"
 
 #: Prefixes of outgoing documents, in the order of their declarations.
 PREFIXES: Final = {"D": DAV_NS, "C": CALDAV_NS, "CS": CS_NS, "A": APPLE_NS}
@@ -36,6 +38,11 @@ def cs(local: str) -> str:
 def apple(local: str) -> str:
     """A name of Apple's iCal namespace (colour, order)."""
     return f"{{{APPLE_NS}}}{local}"
+
+
+def own(local: str) -> str:
+    """A name of this server's own."""
+    return f"{{{OWN_NS}}}{local}"
 
 
 def split(name: str) -> tuple[str, str]:
