@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from caldavd import kinds
@@ -10,6 +11,7 @@ from caldavd.access import READ
 from caldavd.context import Context
 from caldavd.errors import PROPFIND_FINITE_DEPTH, bad_request, failed
 from caldavd.kinds import CALENDAR, HOME, HOMES, INBOX, PLAIN, PRINCIPALS, ROOT
+from caldavd.properties.listing import listing
 from caldavd.properties.registry import REGISTRY, load_stored, names_response, plan, render, responses
 from caldavd.request import INFINITY
 from caldavd.resources import Resource, of_collection, of_object, of_principal, resolve
@@ -34,11 +36,26 @@ def run(context: Context, resource: Resource) -> Response:
     resources: list[Resource] = []
     if not (preferences.depth_noroot and depth):
         resources.append(resource)
-    if depth:
+    told = _told(context, resource) if depth else None
+    if depth and told is None:
         resources += members(context, resource)
-    body = multistatus(_answer(context, resources, minimal=preferences.minimal))
+    body = multistatus(chain(_answer(context, resources, minimal=preferences.minimal), told or ()))
     headers = preferences.applied("return=minimal", "depth-noroot") | {"Vary": "Brief, Prefer"}
     return xml(207, body, headers)
+
+
+def _told(context: Context, resource: Resource) -> Iterator[str] | None:
+    """The members of a calendar or inbox without a resource for each, where so little is asked of them."""
+    root = context.request.xml()
+    prop = child(root, dav("prop")) if root is not None else None
+    if prop is None or resource.kind not in (CALENDAR, INBOX) or not context.access.has(resource, READ):
+        return None
+    how = listing(kinds.OF_MEMBER[resource.collection.kind], asked_names(prop))
+    if how is None:
+        return None
+    found = resource.collection
+    delta = context.tx.changes.since(found.id, base=found.revision, cursor=0, limit=None, columns=how.columns)
+    return how.responses(resource.href, delta.changed)
 
 
 def _answer(context: Context, resources: list[Resource], *, minimal: bool) -> Iterable[str]:

@@ -6,7 +6,7 @@ Apple builds no level (clients.md rule 11; recorded in conformance/rfc/6578.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from caldavd import kinds
@@ -15,6 +15,7 @@ from caldavd.context import Context
 from caldavd.errors import NUMBER_OF_MATCHES_WITHIN_LIMITS, SYNC_TRAVERSAL_SUPPORTED, bad_request, failed
 from caldavd.kinds import CALENDAR, INBOX
 from caldavd.methods.propfind import asked_names
+from caldavd.properties.listing import listing
 from caldavd.properties.registry import responses
 from caldavd.request import INFINITY
 from caldavd.resources import Resource, of_collection, of_object
@@ -31,12 +32,16 @@ _CALENDAR_DATA = "{urn:ietf:params:xml:ns:caldav}calendar-data"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one answer tells: resources that changed, hrefs that are gone, and where it ends."""
+    """What one answer tells: resources that changed, hrefs that are gone, and where it ends.
+
+    ``told`` are the responses about what changed, where they were made without resources.
+    """
 
     changed: list[Resource]
     removed: list[str]
     token: SyncToken
     truncated: bool
+    told: Iterable[str] = ()
 
 
 def run(context: Context, resource: Resource, root: Element) -> Response:
@@ -81,19 +86,23 @@ def _limit(root: Element) -> int | None:
 def _page(
     context: Context, resource: Resource, start: SyncToken, limit: int | None, level: int, asked: tuple[str, ...]
 ) -> Page:
-    columns = OBJECT_COLUMNS
     if resource.kind in (CALENDAR, INBOX):
+        how = listing(kinds.OF_MEMBER[resource.collection.kind], asked)
+        columns = OBJECT_COLUMNS if how is None else how.columns
         delta = context.tx.changes.since(
             resource.collection.id, base=start.base, cursor=start.cursor, limit=limit, columns=columns
         )
-        changed = [
-            of_object(context.router, resource.owner, resource.home, resource.chain, row) for row in delta.changed
-        ]
         gone = [
             context.router.below_home(resource.owner, (*resource.names, name), collection=False)
             for name in delta.removed
         ]
-        return Page(changed, gone, _reached(start, delta.reached, delta.truncated), delta.truncated)
+        reached = _reached(start, delta.reached, delta.truncated)
+        if how is not None:
+            return Page([], gone, reached, delta.truncated, how.responses(resource.href, delta.changed))
+        changed = [
+            of_object(context.router, resource.owner, resource.home, resource.chain, row) for row in delta.changed
+        ]
+        return Page(changed, gone, reached, delta.truncated)
     return _page_below(context, resource, start, limit, level)
 
 
@@ -151,6 +160,7 @@ def _answer(context: Context, resource: Resource, page: Page, asked: tuple[str, 
     # "c/" are one name would else remove what has just come.
     for path in page.removed:
         yield status_response(path, 404)
+    yield from page.told
     yield from responses(context, page.changed, asked, minimal=context.request.preferences.minimal)
     if page.truncated:
         # RFC 6578 section 3.6: 507 on the request-URI itself tells that there is more.

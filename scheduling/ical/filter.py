@@ -338,3 +338,28 @@ def bounds(query: CompFilter) -> Bounds | None:
     start = None if span is None or span.start is None else span.start - _EDGE
     end = None if span is None or span.end is None else span.end + _EDGE
     return Bounds(frozenset() if kinds == OBJECT_COMPONENTS else kinds, start, end)
+
+
+def only_time(query: CompFilter) -> tuple[str, TimeRange] | None:
+    """The component and the range of a query that asks for nothing else; None where it asks for more, or less.
+
+    What is in a calendar is looked for in this way, week by week; see ``lies_within``.
+    """
+    if query.test is not None or query.props or len(query.comps) != 1:
+        return None
+    inner = query.comps[0]
+    if inner.props or inner.comps or inner.time_range is None:
+        return None
+    return inner.name, inner.time_range
+
+
+def lies_within(span: TimeRange, starts_at: int | None, ends_at: int | None) -> bool:
+    """Whether what has these bounds (``digest``) overlaps ``span`` for certain, without a look at its text.
+
+    True only where the bounds, which may be wider than the object, lie wholly inside. It is said of an object with one
+    instance; one that recurs may have lost all of those that its bounds speak of (EXDATE).
+    """
+    if starts_at is None or ends_at is None:
+        return False
+    # Bounds are included, the end of a range is not (RFC 4791 9.9).
+    return (span.start is None or starts_at >= span.start) and (span.end is None or ends_at < span.end)

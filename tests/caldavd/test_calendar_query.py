@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from caldavd.reports import calendar_query
 from tests.caldavd.client import DECLARATIONS, Answer, Client, event
 
 DATA = Path(__file__).parents[1] / "scheduling" / "ical" / "rfc4791"
@@ -295,3 +297,59 @@ def test_stored_busy_times(u1: Client) -> None:
 
     told = u1.report("/calendars/u1/", "C:free-busy-query", span, depth=1).body.decode()
     assert "FREEBUSY;FBTYPE=BUSY-TENTATIVE:20060102T100000Z/20060102T120000Z\r\n" in told
+
+
+_ALARM = "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:x\r\nTRIGGER:{0}\r\nEND:VALARM\r\n"
+#: What is at the edges of 2026-03-10 to 2026-03-11, all of it UTC or floating.
+_AT_THE_EDGES = {
+    "inside": "DTSTART:20260310T100000Z\r\nDTEND:20260310T110000Z\r\n",
+    "over-the-start": "DTSTART:20260309T230000Z\r\nDTEND:20260310T010000Z\r\n",
+    "up-to-the-start": "DTSTART:20260309T230000Z\r\nDTEND:20260310T000000Z\r\n",
+    "up-to-the-end": "DTSTART:20260310T230000Z\r\nDTEND:20260311T000000Z\r\n",
+    "from-the-end": "DTSTART:20260311T000000Z\r\nDTEND:20260311T010000Z\r\n",
+    "a-moment-at-the-start": "DTSTART:20260310T000000Z\r\n",
+    "a-moment-at-the-end": "DTSTART:20260311T000000Z\r\n",
+    "a-moment-at-the-end-with-alarm": f"DTSTART:20260311T000000Z\r\n{_ALARM.format('-PT15M')}",
+    "alarm-inside-only": f"DTSTART:20260311T000000Z\r\nDTEND:20260311T010000Z\r\n{_ALARM.format('-PT15M')}",
+    "alarm-after": f"DTSTART:20260310T100000Z\r\nDTEND:20260310T110000Z\r\n{_ALARM.format('P3D')}",
+    "all-day": "DTSTART;VALUE=DATE:20260310\r\n",
+    "all-day-after": "DTSTART;VALUE=DATE:20260311\r\n",
+    "floating": "DTSTART:20260310T120000\r\nDURATION:PT1H\r\n",
+    "floating-late": "DTSTART:20260310T233000\r\nDURATION:PT1H\r\n",
+    "gone": "DTSTART:20260310T100000Z\r\nEXDATE:20260310T100000Z\r\n",
+    "all-gone": "DTSTART:20260310T100000Z\r\nRRULE:FREQ=HOURLY;COUNT=2\r\nEXDATE:20260310T100000Z,20260310T110000Z\r\n",
+    "again": "DTSTART:20260303T100000Z\r\nDTEND:20260303T110000Z\r\nRRULE:FREQ=WEEKLY;COUNT=2\r\n",
+}
+
+
+@pytest.mark.parametrize("zone", ["", "<C:timezone-id>Pacific/Auckland</C:timezone-id>"])
+def test_what_rows_decide_is_what_texts_say(u1: Client, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    for name, times in _AT_THE_EDGES.items():
+        body = event(name).replace("DTSTART:20260310T120000Z\r\nDURATION:PT1H\r\n", times)
+        assert body.count("DTSTART") == 1
+        assert u1.put(f"/calendars/u1/calendar/{name}.ics", body).status == 201
+    decided: list[bool] = []
+
+    def watched(*args: Any) -> bool:
+        decided.append(certain(*args))
+        return decided[-1]
+
+    def undecided(*_: Any) -> bool:
+        return False
+
+    certain = calendar_query._is_certain
+    answers = []
+    for way in (watched, undecided):
+        monkeypatch.setattr(calendar_query, "_is_certain", way)
+        for data in ("", "<C:calendar-data/>"):
+            span = '<C:time-range start="20260310T000000Z" end="20260311T000000Z"/>'
+            inner = f'<C:comp-filter name="VEVENT">{span}</C:comp-filter>'
+            answers.append(query(u1, inner, data=data, path="/calendars/u1/calendar/", before=zone))
+    assert answers[0].body == answers[2].body
+    assert answers[1].body == answers[3].body
+    assert names(answers[0]) == names(answers[1])
+    assert {True, False} <= set(decided)
+    found = {name.removesuffix(".ics") for name in names(answers[0])}
+    assert {"inside", "over-the-start", "up-to-the-end", "a-moment-at-the-start", "again", "alarm-after"} <= found
+    gone = {"up-to-the-start", "from-the-end", "a-moment-at-the-end", "a-moment-at-the-end-with-alarm", "gone"}
+    assert not found & (gone | {"all-gone", "alarm-inside-only"})
