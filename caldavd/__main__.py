@@ -22,6 +22,8 @@ COMMANDS = {
     "doctor": "caldavd.cli.doctor:doctor",
     "worker": "caldavd.cli.worker:worker",
     "why": "caldavd.cli.worker:why",
+    "imip-receive": "caldavd.cli.incoming:imip_receive",
+    "mail": "caldavd.cli.incoming:mail",
     "find-time": "caldavd.cli.find_time:find_time",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multiprocessing.util import Finalize
 from threading import Thread
 
+from caldavd.incoming import tags_of
 from config.settings import Settings
 from scheduling.mailer import Letterhead, Smtp
 from scheduling.posting import Postbox
@@ -40,6 +41,7 @@ def worker_of(settings: Settings, store: Store) -> Worker:
         give_up=mail.retry_hours * _HOUR_SECONDS,
         remember_removals=settings.storage.removed_days * _DAY_SECONDS,
         links=links_of(settings, store),
+        tags=tags_of(settings, store),
     )
 
 

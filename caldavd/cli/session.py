@@ -29,7 +29,7 @@ from storage.store import Store, Transaction
 T = TypeVar("T")
 
 #: The command line does one thing at a time; a store may need a second connection to look something up meanwhile.
-_CONNECTIONS = 2
+_CONNECTIONS = 5
 #: From so many things on, a bar shows how far it is.
 _WORTH_A_BAR = 50
 

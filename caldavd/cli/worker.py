@@ -8,8 +8,9 @@ from typing import Final
 
 import click
 
+from caldavd import incoming
 from caldavd.cli.session import Failure, Session, pass_session, table
-from caldavd.mail import worker_of
+from caldavd.mail import postbox_of, worker_of
 from config import log
 from scheduling.addresses import normal
 from storage.rows import JournalEntry
@@ -36,7 +37,7 @@ STATUSES: Final = {
 @click.option("--once", is_flag=True, help="Do what is due now, and end.")
 @pass_session
 def worker(session: Session, once: bool) -> None:
-    """Send the mail that waits, and keep house.
+    """Send the mail that waits, take in what comes, and keep house.
 
     It runs until Ctrl-C or SIGTERM. `caldavd serve` does so by itself, unless [mail] worker is false. Several workers
     do no harm.
@@ -52,7 +53,9 @@ def worker(session: Session, once: bool) -> None:
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: made.stop())
+    stop = incoming.started(settings, session.store, postbox_of(settings, made), made.wake)
     made.run()
+    stop()
 
 
 @click.command()

@@ -139,10 +139,10 @@ class Mail:
     params: MappingProxyType[str, str]
 
 
-def read(raw: bytes) -> Mail:
-    """The mail that ``raw`` is. Raises ``Unreadable``."""
-    if len(raw) > MAX_SIZE:
-        raise Unreadable(f"The mail has {len(raw)} bytes; the limit is {MAX_SIZE}.")
+def read(raw: bytes, *, limit: int = MAX_SIZE) -> Mail:
+    """The mail that ``raw`` is, of at most ``limit`` bytes. Raises ``Unreadable``."""
+    if len(raw) > limit:
+        raise Unreadable(f"The mail is larger than {limit} bytes, which is the limit.")
     if raw.startswith(b"From "):  # the mbox habit of pipes
         raw = raw.partition(b"\n")[2]
     head, body = _cut(raw)

@@ -96,7 +96,7 @@ class Reception:
     """Takes mails in. It has no state of its own.
 
     ``tags`` is None where no address for answers is set. ``own`` are further addresses of this server, in lower case.
-    ``wake`` is called after something was queued.
+    ``max_size``: the largest mail, bytes. ``wake`` is called after something was queued.
     """
 
     store: Store
@@ -104,6 +104,7 @@ class Reception:
     policy: Policy = field(default_factory=Policy)
     tags: Tags | None = None
     own: frozenset[str] = frozenset()
+    max_size: int = mime.MAX_SIZE
     wake: Callable[[], None] = field(default=lambda: None)
 
     # --- for whom it is
@@ -115,7 +116,7 @@ class Reception:
     def recipients_in(self, raw: bytes) -> tuple[str, ...]:
         """The recipients whom the mail itself names and who are taken here, where nobody says who they are."""
         try:
-            head = mime.read(raw).head
+            head = mime.read(raw, limit=self.max_size).head
         except Unreadable:
             return ()
         names = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
@@ -141,7 +142,7 @@ class Reception:
         Raises StoreError where the database cannot be used now: then it is to be brought again.
         """
         try:
-            mail = mime.read(raw)
+            mail = mime.read(raw, limit=self.max_size)
         except Unreadable as error:
             return dict.fromkeys(recipients, Outcome(Fate.UNREADABLE, str(error)))
         return {one: self._receive(raw, mail, one) for one in recipients}

@@ -53,12 +53,13 @@ class Tags:
     """Makes and reads the addresses of one installation.
 
     ``address`` is the mail address that all of them are (``calendar@example.org``), ``separator`` what stands between
-    its local part and the tag, ``key`` signs them.
+    its local part and the tag, ``key`` signs them. ``bounces``: whether delivery reports are to come to them, too.
     """
 
     address: str
     key: bytes = field(repr=False)
     separator: str = "+"
+    bounces: bool = True
 
     def made(self, kind: TagKind, *, principal_id: int, uid: str, recipient: str) -> str:
         """The address for answers to (or reports of) one mail. ``recipient`` is in normal form."""

@@ -1,0 +1,19 @@
+"""From the settings to the scheduler: one for the server, the worker and the command line alike."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from config.settings import Settings
+from scheduling.bookings import Defaults
+from scheduling.people import Site
+from scheduling.posting import Postbox
+from scheduling.scheduler import Scheduler
+
+
+def scheduler_of(settings: Settings, postbox: Postbox | None) -> Scheduler:
+    """The scheduler; ``postbox`` takes what is for people elsewhere (``None``: they are not reached)."""
+    authority = urlsplit(settings.server.base_url).netloc.lower()
+    site = Site(settings.server.prefix, frozenset({authority} - {""}))
+    most = settings.limits.max_attendees_per_instance
+    return Scheduler(postbox, site=site, rooms=Defaults.of(settings.rooms), most_attendees=most)
