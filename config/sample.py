@@ -37,9 +37,15 @@ def toml_value(value: object) -> str:
         return "[" + ", ".join(toml_value(str(item)) for item in value) + "]"
     if isinstance(value, dict):
         return (
-            "{ " + ", ".join(f"{key} = {toml_value(entry)}" for key, entry in value.items()) + " }" if value else "{}"
+            "{ " + ", ".join(f"{_key(key)} = {toml_value(entry)}" for key, entry in value.items()) + " }"
+            if value
+            else "{}"
         )
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _described(info: FieldInfo) -> str:

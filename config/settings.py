@@ -296,6 +296,9 @@ _WEIGHTS = {
     "fragmentation": 1.0, "tentative": 1.0, "room": 1.0, "sooner": 0.5,
 }  # fmt: skip
 _BETWEEN = " <> "
+_DAY = "(Mo|Tu|We|Th|Fr|Sa|Su)"
+_TIME = r"(([01]\d|2[0-3]):[0-5]\d|24:00)"
+_SHIFT = f"{_DAY}(-{_DAY})? {_TIME}-{_TIME}"
 
 
 def _weights(value: dict[str, float]) -> dict[str, float]:
@@ -315,7 +318,7 @@ class FindTime(Section):
 
     working_hours: Annotated[
         str,
-        _matching(r"|[A-Z][a-z](-[A-Z][a-z])? \d\d:\d\d-\d\d:\d\d(, *[A-Z][a-z](-[A-Z][a-z])? \d\d:\d\d-\d\d:\d\d)*"),
+        _matching(rf"|{_SHIFT}(, *{_SHIFT})*"),
         Allowed('"" for none, or days and times such as "Mo-Th 09:00-17:00, Fr 09:00-13:00"'),
     ] = "Mo-Fr 09:00-17:00"
     """The working hours, where they are, of people who have stated none in their calendar program. "": people without
@@ -328,9 +331,10 @@ class FindTime(Section):
         dict[str, float],
         AfterValidator(_weights),
         Allowed(f"a table of numbers from 0 to 1000 for any of {', '.join(_WEIGHTS)}"),
-    ] = _WEIGHTS
+    ] = {}
     """How much each consideration counts for the score of a time; only their proportions matter, and 0 leaves one out.
-    What is not named counts as in this default."""
+    What is not named counts as it does by default: preference 3, hours 4, fairness 2, travel 2, attendance 2, buffer
+    1.5, fragmentation 1, tentative 1, room 1, sooner 0.5."""
     buffer_minutes: int = Field(default=10, ge=0, le=240)
     """So long before and after a meeting people like to have nothing."""
     useful_minutes: int = Field(default=60, ge=0, le=1440)

@@ -69,7 +69,7 @@ def _try_out(session: Session) -> None:
     """Puts the application together once here, so that what is missing is told in a sentence and not by each worker."""
     try:
         build(session.settings, store=session.store)
-    except (SetupError, StoreError) as error:
+    except (SetupError, StoreError, ValueError) as error:
         raise Failure(str(error)) from error
 
 
