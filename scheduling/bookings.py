@@ -21,13 +21,13 @@ from scheduling import itip
 from scheduling.busy import BLOCKING, BusyCalendar, spans_of
 from scheduling.freebusy import busy
 from scheduling.ical.lines import ICalendarError
-from scheduling.ical.periods import BusyPeriod, merge
+from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC as UTC_ZONE, Zone, named
 from scheduling.ical.values import DAY
 from scheduling.index import Version
 from scheduling.message import Message
 from scheduling.outcome import Actor
-from scheduling.room_answers import answered, with_comments
+from scheduling.room_answers import answered, with_comments, with_reply_forced
 from scheduling.rooms import Case, Request, Rules, requested
 from storage.rows import Beyond, Booking, BookingPolicy, CollectionKind, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
@@ -222,9 +222,9 @@ def _answer(question: _Question, taken: Sequence[BusyPeriod], desk: Desk, now: d
     reason = f"{answer.reason} ({delegate.name} answers for it)" if delegate is not None else answer.reason
     if delegate is not None and delegate.kind is PrincipalKind.GROUP:
         delegate = None
-    if answer.text == asked.text:
-        return Answered(asked.text, reason=reason, delegate=delegate)
-    out = itip.outgoing(asked.text, answer.text, Actor(asked.addresses), now=now)
+    # Where the room has answered all of it, all of it is told: the organizer's copy may lack what this one has.
+    text = answer.text if answer.waits else with_reply_forced(answer.text)
+    out = itip.outgoing(asked.text, text, Actor(asked.addresses), now=now)
     if out.refused is not None or out.text is None:  # what the message made of the copy is no meeting of the room's
         _log.warning("The room %s cannot answer: %s", asked.room.name, out.refused)
         return Answered(asked.text, reason="cannot be answered")
@@ -282,13 +282,14 @@ def _taken(tx: Transaction, questions: Sequence[_Question]) -> dict[int, list[Bu
         for row in tx.objects.by_names(collection_id, names, columns=_BODY).values():
             case = question.case
             found[homes[collection_id]] += busy(row.body, start, end, case.zone, owner=frozenset(case.room))
-    return {by_home[home_id].asked.room.id: _all_alike(periods) for home_id, periods in found.items()}
+    return {by_home[home_id].asked.room.id: _counting(by_home[home_id], periods) for home_id, periods in found.items()}
 
 
 def _calendar(question: _Question, collection_id: int) -> BusyCalendar:
     return BusyCalendar(collection_id, _NO_VERSION, question.case.zone, frozenset(question.case.room))
 
 
-def _all_alike(periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
-    """Taken is taken, also tentatively."""
-    return merge(BusyPeriod(one.start, one.end) for one in periods)
+def _counting(question: _Question, periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
+    """The times that nobody else gets: taken is taken, also tentatively; but a person decides between two requests."""
+    least = Busy.BUSY if question.case.rules.policy is BookingPolicy.DELEGATE else Busy.TENTATIVE
+    return merge(BusyPeriod(one.start, one.end) for one in periods if one.kind >= least)

@@ -17,6 +17,7 @@ from scheduling.ical.lines import insert_properties, line_text
 from scheduling.ical.validate import is_known_zone
 from scheduling.message import party_line
 from scheduling.ownership import (
+    ATTENDEE_COMMENT,
     BOOKKEEPING,
     COMPLETION,
     LOCAL_PARAMS,
@@ -327,7 +328,9 @@ def _personal(source: bytes, component: Component) -> list[str]:
 
 
 def _personal_keys(source: bytes, component: Component) -> frozenset[Hashable]:
-    keys: set[Hashable] = {line_key(line) for line in component.properties if is_personal(line.name)}
+    # What attendees have written to the organizer came with their answers.
+    lines = (line for line in component.properties if is_personal(line.name) and line.name != ATTENDEE_COMMENT)
+    keys: set[Hashable] = {line_key(line) for line in lines}
     keys.update(tuple(raw_lines(source, one)) for one in component.components if one.name in PERSONAL_COMPONENTS)
     return frozenset(keys)
 

@@ -200,6 +200,16 @@ def comment_of(reasons: Iterable[Why]) -> str:
     return f"{phrase[0].upper()}{phrase[1:]}." if phrase else ""
 
 
+def with_reply_forced(text: bytes) -> bytes:
+    """The copy with the wish that every answer in it is told (RFC 6638 7.2): it is not kept."""
+    snapshot = read(text)
+    work = Amendments(text)
+    for part in () if snapshot is None else snapshot.parts.values():
+        if part.organizer is not None:
+            work.param(part.organizer.line, "SCHEDULE-FORCE-SEND", "REPLY")
+    return work.made()
+
+
 def with_comments(reply: Message) -> Message:
     """``reply`` with its private comments as COMMENT as well: for people whose program knows only that."""
     work = Amendments(reply.text)
