@@ -25,7 +25,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Final
 
-from scheduling import bookings, itip
+from scheduling import bookings, crowds, itip
 from scheduling.deliverable import may_deliver, right_for
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.indexing import CONTENT_TYPE, indexed
@@ -92,6 +92,7 @@ class Delivery:
     site: Site = field(default_factory=Site)
     rooms: bookings.Defaults = field(default_factory=bookings.Defaults)
     reason: str = ""
+    most_shown: int = crowds.MOST_SHOWN
     #: A Schedule-Tag that was never given before (RFC 6638 section 3.2.10), for every object that gets a new one.
     tag: str = field(default_factory=lambda: token_hex(8))
     _known: dict[str, Principal | None] = field(default_factory=dict)
@@ -157,6 +158,7 @@ class Delivery:
 
         ``before`` is the sender's object before the change. Returns the statuses by recipient.
         """
+        messages = crowds.told(messages, self.most_shown)
         if not messages or rounds <= 0:
             return {}
         persons, desk = self._recipients(messages)
@@ -176,12 +178,12 @@ class Delivery:
         self, sender: Copy, messages: Sequence[Message], persons: Mapping[str, Person]
     ) -> tuple[Sequence[Message], dict[str, str]]:
         """The messages that the recipients' inboxes take from ``sender`` (RFC 6638 6.1), and who was refused."""
-        here = [one.principal for one in persons.values() if one.principal.kind is not PrincipalKind.GROUP]
+        here = {one: person.principal for one, person in persons.items()}
+        here = {one: principal for one, principal in here.items() if principal.kind is not PrincipalKind.GROUP}
         if not here:
             return messages, {}
-        allowed = may_deliver(self.tx, sender.person.principal, here, right_for(messages[0].method))
-        refused = {one: NO_AUTHORITY for one, person in persons.items() if person.principal in here}
-        refused = {one: code for one, code in refused.items() if persons[one].principal.id not in allowed}
+        allowed = may_deliver(self.tx, sender.person.principal, here.values(), right_for(messages[0].method))
+        refused = {one: NO_AUTHORITY for one, principal in here.items() if principal.id not in allowed}
         if not refused:
             return messages, {}
         for message in messages:
@@ -198,6 +200,8 @@ class Delivery:
         before: bytes | None,
         rounds: int,
     ) -> dict[str, str]:
+        whole = {one for one, person in persons.items() if _answers(person)}
+        messages = crowds.reduced(messages, whole, self.most_shown)
         statuses: dict[str, str] = {}
         remote: list[Message] = []
         onward: list[tuple[Copy, Sequence[Message]]] = []

@@ -1,7 +1,7 @@
 """Groups of this server among the attendees: who is in them, when the organizer stores the meeting.
 
 Owns the rim of ``groups`` (RFC 5546 section 3.7.2, RFC 5545 section 3.2.11): which addresses are groups here, and their
-members at any depth. docs/decisions/0011 says what becomes of changes of the members.
+members at any depth. docs/decisions/0008 says what becomes of changes of the members.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from scheduling import bookings, groups, invited_groups, itip
+from scheduling import bookings, crowds, groups, invited_groups, itip
 from scheduling.delivery import FORWARDED, Copy, Delivery, scheduled_row
 from scheduling.itip import Message
 from scheduling.outcome import INVALID_USER, Refusal
@@ -86,13 +86,15 @@ class Scheduler:
 
     ``postbox`` takes what is for people elsewhere (``None``: no mail is set up, and they are not reached), ``site``
     says which URLs are principals here, ``rooms`` how rooms answer of which nothing else is said. ``most_attendees`` is
-    how many ATTENDEEs a component may have with the members of groups (``None``: any number).
+    how many ATTENDEEs a component may have with the members of groups (``None``: any number), ``most_shown`` up to how
+    many everybody is told of everybody (``crowds``).
     """
 
     postbox: Postbox | None = None
     site: Site = field(default_factory=Site)
     rooms: bookings.Defaults = field(default_factory=bookings.Defaults)
     most_attendees: int | None = None
+    most_shown: int = crowds.MOST_SHOWN
 
     def changed(
         self,
@@ -207,4 +209,4 @@ class Scheduler:
 
     def _delivery(self, tx: Transaction, held: frozenset[str], reason: str = "") -> Delivery:
         now = datetime.fromtimestamp(tx.now, UTC)
-        return Delivery(tx, held, now, self.postbox, self.site, self.rooms, reason)
+        return Delivery(tx, held, now, self.postbox, self.site, self.rooms, reason, self.most_shown)
