@@ -5,10 +5,10 @@ Owns RFC 5546 3.2.1, 3.2.4, 3.2.6 to 3.2.8 and 3.4.1, 3.4.4, 3.4.6 to 3.4.8 as b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scheduling.amending import Amendments
-from scheduling.copying import moment_line, parsed, raw, written
+from scheduling.copying import moment_line, named, parsed, raw, written
 from scheduling.ical.lines import escape, line_text
 from scheduling.ical.values import DAY, Form, moment_of
 from scheduling.message import Message, cancelled, envelope, party_line, shown, stamped
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from scheduling.outcome import Actor
     from scheduling.snapshot import Party, Rid, Snapshot
+
+
+#: What a DECLINECOUNTER tells of the meeting besides who and which.
+_TOLD: Final = frozenset({"DTSTART", "DTEND", "DUE", "DURATION", "SUMMARY", "LOCATION"})
 
 
 def refresh_request(snapshot: Snapshot, actor: Actor, *, now: datetime, rid: Rid = None) -> tuple[Message, ...]:
@@ -170,6 +174,8 @@ def decline_counter(proposal: Message, snapshot: Snapshot, *, now: datetime, com
         out = [f"BEGIN:{snapshot.kind}", f"UID:{escape(snapshot.uid)}", f"DTSTAMP:{stamped(now)}"]
         out.append(f"SEQUENCE:{part.sequence}")
         out += [raw(proposed.source, line) for line in part.component.properties if line.name == "RECURRENCE-ID"]
+        # What stays as it was, so that a person knows what is meant (RFC 5546 3.2.8: each of them may be there).
+        out += [line for line in _instance(snapshot, rid, now) or () if named(line) in _TOLD]
         out.append(party_line(snapshot.source, organizer.line))
         out += [party_line(snapshot.source, party.line) for party in base.attendees]
         if comment:

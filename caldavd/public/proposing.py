@@ -73,7 +73,7 @@ def act(visit: Visit) -> Response:
     found = _instance(visit, rid)
     if found is None or visit.snapshot.kind != "VEVENT":
         raise visit.stop(410, "gone")
-    if visit.form.get("seen") != rsvp.revision(visit, rid):
+    if visit.form.get("seen") != _seen(visit, invitation):
         return show(visit, problem=visit.say("page-changed-now"), status=409)
     try:
         start, end = _proposed(visit, found)
@@ -130,10 +130,15 @@ def _form(visit: Visit, invitation: Invitation, rid: Rid, found: Instance) -> st
     label = visit.say("page-comment", name=visit.organizer_name)
     inner.append(pages.text_area("comment", label, visit.form.get("comment", ""), most=rsvp.MOST_COMMENT))
     inner.append(pages.buttons("do", [("propose", visit.say("page-send-proposal"))], first="propose"))
-    hidden = {"seen": rsvp.revision(visit, rid), "zone": visit.asked_zone}
+    hidden = {"seen": _seen(visit, invitation), "zone": visit.asked_zone}
     if len(options) <= 1 and rid is not None:
         hidden["for"] = str(rid)
     return pages.form(visit.href("propose"), inner, hidden=hidden)
+
+
+def _seen(visit: Visit, invitation: Invitation) -> str:
+    """The revision, whichever of the dates is chosen."""
+    return rsvp.revision(visit, rsvp.shown_rid(visit, invitation))
 
 
 def _typed(visit: Visit) -> _Typed:
