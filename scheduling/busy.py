@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC as UTC_CLOCK, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from scheduling.addresses import normal
 from scheduling.availability import Availability, availability
 from scheduling.freebusy import busy_in
-from scheduling.ical.digest import DIGEST_VERSION, read_spans, spans_cover
+from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.ical.periods import Busy, BusyPeriod, clip, merge
 from scheduling.ical.rrule import DEFAULT_STEPS, Budget, TooManyInstances
+from scheduling.ical.spans import read_spans
 from scheduling.ical.timezones import UTC
 from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 #: The components whose objects block time by themselves (RFC 4791 7.10).
 BLOCKING: Final = ("VEVENT", "VFREEBUSY")
 AVAILABILITY: Final = "VAVAILABILITY"
-_COLUMNS: Final = frozenset({"collection_id", "uid", "component", "organizer", "digest_version", "spans", "body"})
+_COLUMNS: Final = frozenset({"collection_id", "uid", "component", "digest_version", "spans", "body"})
 #: Moves on with every change of how periods are computed from a text: what older code put into the index is a miss.
 _RULES: Final = "1"
 
@@ -172,6 +172,7 @@ class Effort:
     """What is left of the budget of a question, so that nobody's calendars take all of it, or for ever."""
 
     def __init__(self, steps: int = STEPS) -> None:
+        self.steps: Final = steps
         self.left = steps
         self._spent: dict[int, int] = {}
 
@@ -209,9 +210,25 @@ class _Question:
         known = self._known(weeks)
         needed = self._needed(weeks, known)
         self._take_known(found, known, needed)
-        partial = self._read(found, needed)
-        self._fill(found, known, needed, without=found.cut | partial)
+        hours = [id_ for id_, calendar in self.calendars.items() if calendar.has_availability]
+        partial = self._read(found, needed, hours)
+        unfinished = found.cut | partial
+        self._fill(found, known, needed, without=unfinished)
+        self._read_again(found, unfinished, needed, hours)
         return found
+
+    def _read_again(
+        self, found: _Found, unfinished: set[int], needed: Mapping[int, tuple[int, int]], hours: Sequence[int]
+    ) -> None:
+        """What was too much in whole weeks is tried for the asked time alone, so that the index changes no answer."""
+        again = {id_: (self.start, self.end) for id_ in unfinished if needed.get(id_) != (self.start, self.end)}
+        if not again:
+            return
+        for id_ in again:
+            found.periods[id_], found.hours[id_] = [], []
+        found.cut.difference_update(again)
+        self.effort = Effort(self.effort.steps)
+        self._read(found, again, [id_ for id_ in hours if id_ in again])
 
     def _known(self, weeks: range) -> Lookup | None:
         if not weeks:
@@ -245,12 +262,12 @@ class _Question:
                 if stretch is None or begin + WEEK <= stretch[0] or begin >= stretch[1]:
                     found.periods[id_] += periods
 
-    def _read(self, found: _Found, needed: Mapping[int, tuple[int, int]]) -> set[int]:
+    def _read(self, found: _Found, needed: Mapping[int, tuple[int, int]], hours: Sequence[int]) -> set[int]:
         """Computes what the store has to be asked for, in one statement; returns calendars that are not all there.
 
-        Those have an object whose recurrence goes beyond its own budget, and it counts as far as that goes.
+        Those have an object whose recurrence goes beyond its own budget, and it counts as far as that goes. ``hours``
+        are the calendars in which VAVAILABILITYs are looked for.
         """
-        hours = [id_ for id_, calendar in self.calendars.items() if calendar.has_availability]
         partial: set[int] = set()
         if not needed and not hours:
             return partial
@@ -343,17 +360,12 @@ def periods_of(
 
 def spans_of(row: ObjectRow, calendar: BusyCalendar, start: int, end: int) -> list[BusyPeriod] | None:
     """What the packed spans of a row say of the time between two instants; None: its text has to be asked."""
-    if not _spans_count(row, calendar.owner) or not spans_cover(row.spans, start, end):
-        return None
-    spans = (BusyPeriod(one.start, one.end, Busy(one.kind)) for one in read_spans(row.spans, calendar.zone))
-    return list(clip(spans, start, end))
-
-
-def _spans_count(row: ObjectRow, owner: frozenset[str]) -> bool:
-    """Whether the packed spans of a row say how busy *this* owner is: not where it depends on what they answered."""
     if row.digest_version != DIGEST_VERSION or row.component != "VEVENT":
-        return False
-    return not row.organizer or normal(row.organizer) in owner
+        return None
+    spans = read_spans(row.spans, start, end, calendar.zone, calendar.owner)
+    if spans is None:
+        return None
+    return list(clip((BusyPeriod(one.start, one.end, Busy(one.kind)) for one in spans), start, end))
 
 
 # --- writing, and checking -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from scheduling.ical.lines import Component, ContentLine, ICalendarError, escape
 from scheduling.ical.periods import OF_FBTYPE, Busy, BusyPeriod, clip, merge
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget
+from scheduling.ical.spans import Blocking
 from scheduling.ical.timerange import period_instants
 from scheduling.ical.timezones import Zones
 from scheduling.ical.values import Period, moments_of, write_utc
@@ -111,6 +112,21 @@ def kind_of(event: Component, owner: Collection[str] = frozenset()) -> Busy | No
         by_answer = _BY_PARTSTAT[mine]
         return None if by_answer is None else min(kind, by_answer)
     return kind
+
+
+def blocking_of(event: Component) -> Blocking | None:
+    """How busy a VEVENT makes whom: ``kind_of`` for every possible owner at once, for the packed spans."""
+    kind = kind_of(event)
+    if kind is None:
+        return None
+    organizer = event.first("ORGANIZER")
+    if organizer is None:
+        return Blocking(kind)
+    others: dict[str, int] = {normal(organizer.value): kind}
+    for attendee in event.all("ATTENDEE"):
+        by_answer = _BY_PARTSTAT.get((attendee.param("PARTSTAT") or "NEEDS-ACTION").upper(), kind)
+        others.setdefault(normal(attendee.value), 0 if by_answer is None else min(kind, by_answer))
+    return Blocking(kind, tuple(others.items()))
 
 
 def _partstat(event: Component, owner: Collection[str]) -> str | None:

@@ -10,14 +10,22 @@ from collections.abc import Collection as Members, Iterator
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from config.clock import system_clock
+from scheduling.freebusy import blocking_of
 from scheduling.ical.bounds import check_instances
 from scheduling.ical.digest import DIGEST_VERSION, digest
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import CalendarObject, check_dates, validate
+from scheduling.ical.values import DAY
+from scheduling.index import WEEK
 from storage.rows import NewObject, ObjectRow
 
 #: The media type of every stored calendar object (RFC 5545 section 8.1).
 CONTENT_TYPE: Final = "text/calendar; charset=utf-8"
+#: How far around now the busy times of endless recurrences are packed. A year later the texts are read again, unless
+#: ``caldavd reindex`` has moved it on; the index of busy times looks as far (``[freebusy]``).
+BACK: Final = 40 * DAY
+AHEAD: Final = 420 * DAY
 #: What of a row is read out of its text.
 _INDEXED: Final = (
     "uid", "component", "starts_at", "ends_at", "recurs", "transparent", "organizer", "digest_version",
@@ -69,7 +77,7 @@ def object_row(body: bytes, *, supported: Members[str], limits: ObjectLimits | N
 
 def indexed(found: CalendarObject, body: bytes) -> NewObject:
     """The row of an object that was checked."""
-    told = digest(found.calendar)
+    told = digest(found.calendar, horizon=_stretch(), blocking_of=blocking_of)
     return NewObject(
         body,
         CONTENT_TYPE,
@@ -80,8 +88,18 @@ def indexed(found: CalendarObject, body: bytes) -> NewObject:
         recurs=told.recurs,
         transparent=told.transparent,
         organizer=told.organizer,
+        spans=told.spans,
         digest_version=DIGEST_VERSION,
     )
+
+
+def _stretch() -> tuple[int, int]:
+    """The time for which the busy times of what has no end are packed. It changes what an answer costs, not what it is.
+
+    Whole weeks, so that the same text gives the same row for some days.
+    """
+    now = int(system_clock().timestamp()) // WEEK * WEEK
+    return now - BACK, now + AHEAD
 
 
 def differences(row: ObjectRow, new: NewObject) -> Iterator[tuple[str, object, object]]:

@@ -13,26 +13,24 @@ those must not be chosen by them.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from scheduling.ical.alarms import alarms_of
 from scheduling.ical.lines import ICalendarError, text
 from scheduling.ical.recurrence import RECURRING, RecurrenceSet, recurrence_sets
-from scheduling.ical.rrule import Budget, TooManyInstances
+from scheduling.ical.rrule import Budget
+from scheduling.ical.spans import pack_spans
 from scheduling.ical.timerange import availability_bounds, freebusy_periods
 from scheduling.ical.timezones import Zones
 from scheduling.ical.values import DAY, MAX_LOCAL, MIN_LOCAL, Moment, moment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from scheduling.ical.lines import Component
-    from scheduling.ical.timezones import Zone
+    from scheduling.ical.spans import BlockingOf
 
 #: Goes up with every change of what the columns mean or how they are computed.
-DIGEST_VERSION: Final = 1
+DIGEST_VERSION: Final = 2
 #: For the end of a COUNT; where that is not found, the end is open.
 _STEPS: Final = 2_000
 
@@ -81,12 +79,12 @@ def digest(
     calendar: Component,
     *,
     horizon: tuple[int, int] | None = None,
-    kind_of: Callable[[Component], int | None] | None = None,
+    blocking_of: BlockingOf | None = None,
 ) -> Digest:
     """The digest of ``calendar``, which holds one calendar object (RFC 4791 4.1).
 
-    ``horizon`` (instants) and ``kind_of`` are for the busy spans: how busy a VEVENT makes (1 to 127), None where it
-    blocks no time. Raises ICalendarError for values that decide when the object is and cannot be read.
+    ``horizon`` (instants) and ``blocking_of`` are for the busy spans of a VEVENT: see ``spans``. Raises ICalendarError
+    for values that decide when the object is and cannot be read.
     """
     main = next((one for one in calendar.components if one.name != "VTIMEZONE"), None)
     if main is None:
@@ -106,8 +104,22 @@ def digest(
         transparent=main.name != "VFREEBUSY" and all(map(_is_transparent, parts)),
         organizer="" if organizer is None else organizer.value.strip(),
         attendees=max(sum(line.name == "ATTENDEE" for line in one.properties) for one in parts),
-        spans=pack_spans(sets, horizon, kind_of) if horizon is not None and kind_of is not None else b"",
+        spans=_spans(sets, parts, horizon, blocking_of, ends=high is not None, floating=probe.asked),
     )
+
+
+def _spans(
+    sets: list[RecurrenceSet],
+    parts: list[Component],
+    horizon: tuple[int, int] | None,
+    blocking_of: BlockingOf | None,
+    *,
+    ends: bool,
+    floating: bool,
+) -> bytes:
+    if horizon is None or blocking_of is None or parts[0].name != "VEVENT":
+        return b""
+    return pack_spans(sets, parts, horizon, blocking_of, ends=ends, floating=floating)
 
 
 def _is_transparent(component: Component) -> bool:
@@ -188,65 +200,3 @@ def _with_alarms(bounds: _Bounds, parts: list[Component], zones: Zones) -> _Boun
                 low = None if low is None else min(low, (bounds[0] or 0) + alarm.offset - DAY)
                 high = None if high is None else max(high, (bounds[1] or 0) + last)
     return low, high
-
-
-# --- busy spans
-
-_HEAD: Final = struct.Struct(">qq")
-_SPAN: Final = struct.Struct(">qqB")
-_FLOATING: Final = 0x80
-
-
-class Span(NamedTuple):
-    """Busy from ``start`` up to, and without, ``end`` (instants), and how."""
-
-    start: int
-    end: int
-    kind: int
-
-
-def pack_spans(
-    sets: list[RecurrenceSet], horizon: tuple[int, int], kind_of: Callable[[Component], int | None]
-) -> bytes:
-    """The busy time of ``sets`` that touches ``horizon``; empty where there are too many instances."""
-    start, end = horizon
-    packed = [_HEAD.pack(start, end)]
-    kinds: dict[int, int | None] = {}
-    budget = Budget()
-    try:
-        for one in sets:
-            for instance in one.near(start - DAY, end + DAY, budget):
-                key = id(instance.component)
-                if key not in kinds:
-                    kinds[key] = kind_of(instance.component)
-                kind = kinds[key]
-                if kind is None:
-                    continue
-                first, last = instance.start, instance.end
-                if instance.floating or isinstance(instance.zone, _Probe):
-                    kind |= _FLOATING
-                    first, last = instance.start_local, instance.end_local
-                if first is not None and last is not None and last > first:
-                    packed.append(_SPAN.pack(first, last, kind))
-    except TooManyInstances:
-        return b""
-    return b"".join(packed)
-
-
-def spans_cover(spans: bytes, start: int, end: int) -> bool:
-    """Whether ``spans`` says all about ``start`` to ``end``; where not, the text has to be asked."""
-    if len(spans) < _HEAD.size:
-        return False
-    first, last = _HEAD.unpack_from(spans)
-    return bool(first <= start and end <= last)
-
-
-def read_spans(spans: bytes, zone: Zone) -> Iterator[Span]:
-    """The busy spans that were packed; ``zone`` is that of dates and floating times."""
-    if len(spans) < _HEAD.size:
-        return
-    for first, last, kind in _SPAN.iter_unpack(memoryview(spans)[_HEAD.size :]):
-        if kind & _FLOATING:
-            yield Span(zone.to_instant(first), zone.to_instant(last), kind & ~_FLOATING)
-        else:
-            yield Span(first, last, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from random import Random
 import pytest
 
 from scheduling.busy import BusyTimes, Horizon, Whose, busy_of
+from scheduling.freebusy import blocking_of
 from scheduling.ical.digest import DIGEST_VERSION, digest
 from scheduling.ical.lines import parse
 from scheduling.ical.periods import Busy, BusyPeriod
@@ -263,38 +265,76 @@ def test_what_recurs_beyond_the_budget_is_never_taken_for_complete(world: World)
     index = Recording(MemoryIndex())
     assert ask(world, index, lambda tx: Whose([world.of(tx, calendar)]), days=7).events
     assert index.fills == []
+    # A question that is within the budget has the same answer, although the index is filled by whole weeks.
+    for start in (MONDAY, MONDAY + 5 * DAY):
+        world.check(index, [calendar], start, start + HOUR, HORIZON, None)
+    assert index.fills == []
 
 
-def test_packed_spans_count_where_they_cover_and_say_it_of_this_owner(world: World) -> None:
+def test_packed_spans_count_and_no_text_is_read(world: World) -> None:
     """The text says another hour than the spans, so that it can be seen which of the two was read."""
     calendar = world.calendars[0]
-    me = next(iter(calendar.addresses))
-    invitation = ("ORGANIZER:mailto:boss@example.org", f"ATTENDEE:{me}")
 
-    def answer(*lines: str, horizon: tuple[int, int], version: int = DIGEST_VERSION) -> list[BusyPeriod]:
-        told = digest(parse(object_of("a", *NINE, *lines)), horizon=horizon, kind_of=lambda _event: Busy.BUSY)
+    def answer(version: int) -> list[int]:
+        told = digest(parse(object_of("a", *NINE)), horizon=(MONDAY, MONDAY + DAY), blocking_of=blocking_of)
+        body = object_of("a", "DTSTART:20260302T120000Z", "DTEND:20260302T130000Z")
 
         def work(tx: Transaction) -> None:
             tx.homes.lock((calendar.home,))
             row = tx.objects.get(calendar.id, "a.ics", columns=frozenset())
             assert row is not None
-            body = object_of("a", "DTSTART:20260302T120000Z", "DTEND:20260302T130000Z", *lines)
-            new = NewObject(
-                body, "text/calendar", "a", "VEVENT", organizer=told.organizer, spans=told.spans, digest_version=version
-            )
+            new = NewObject(body, "text/calendar", "a", "VEVENT", spans=told.spans, digest_version=version)
             tx.objects.redigest(row.id, new)
 
-        world.put(calendar, "a.ics", object_of("a", "DTSTART:20260302T120000Z", "DTEND:20260302T130000Z", *lines))
+        world.put(calendar, "a.ics", body)
         world.store.run(work, write=True)
-        return list(ask(world, MemoryIndex(), lambda tx: Whose([world.of(tx, calendar)])).events)
+        events = ask(world, MemoryIndex(), lambda tx: Whose([world.of(tx, calendar)])).events
+        return [one.start - MONDAY for one in events]
 
-    wide, narrow = (MONDAY - MONTH, MONDAY + MONTH), (MONDAY, MONDAY + DAY)
-    packed, text = [BusyPeriod(MONDAY + 9 * HOUR, MONDAY + 10 * HOUR)], MONDAY + 12 * HOUR
-    assert answer(horizon=wide) == packed
-    assert [one.start for one in answer(horizon=narrow)] == [text]
-    assert [one.start for one in answer(horizon=wide, version=DIGEST_VERSION - 1)] == [text]
-    assert [one.start for one in answer(*invitation, horizon=wide)] == [text]
-    assert answer(f"ORGANIZER:{me}", "ATTENDEE:mailto:other@example.org", horizon=wide) == packed
+    assert answer(DIGEST_VERSION) == [9 * HOUR]
+    assert answer(DIGEST_VERSION - 1) == [12 * HOUR]
+
+
+def test_the_doctor_believes_the_texts_alone(world: World) -> None:
+    calendar = world.calendars[0]
+    index = MemoryIndex()
+    world.put(calendar, "a.ics", object_of("a", *NINE))
+    told = digest(parse(object_of("a", *NINE)), horizon=(MONDAY, MONDAY), blocking_of=blocking_of)
+
+    def spoil(tx: Transaction) -> None:
+        tx.homes.lock((calendar.home,))
+        row = tx.objects.get(calendar.id, "a.ics", columns=frozenset({"body"}))
+        assert row is not None
+        wrong = NewObject(
+            row.body, "text/calendar", "a", "VEVENT", spans=told.spans[:-19], digest_version=DIGEST_VERSION
+        )
+        tx.objects.redigest(row.id, wrong)
+
+    world.store.run(spoil, write=True)
+    assert ask(world, index, lambda tx: Whose([world.of(tx, calendar)])).events == []
+    assert len(world.drift(index)) == 1
+
+
+def test_a_question_has_a_budget_and_says_so(world: World) -> None:
+    first, second = world.calendars[:2]
+    for at in range(30):
+        rule = "RRULE:FREQ=MINUTELY;BYSECOND=0"
+        world.put(first, f"{at}.ics", object_of(f"{at}", f"DTSTART:20260301T0000{at:02}Z", "DURATION:PT1S", rule))
+    world.put(second, "a.ics", object_of("a", *NINE))
+    index = Recording(MemoryIndex())
+
+    def work(tx: Transaction) -> tuple[BusyTimes, BusyTimes]:
+        people = {one.id: Whose([world.of(tx, one)]) for one in (first, second)}
+        found = busy_of(tx, index, people, MONDAY, MONDAY + 50 * 366 * DAY, horizon=HORIZON)
+        return found[first.id], found[second.id]
+
+    began = time.process_time()
+    much, little = world.store.run(work, write=False)
+    assert time.process_time() - began < 5
+    assert (much.complete, little.complete) == (False, True)
+    assert [one.start for one in little.events] == [MONDAY + 9 * HOUR]
+    assert {fill.calendar for fill in index.fills} == {second.id}, "what is not all there is never kept"
+    assert ask(world, index, lambda tx: Whose([world.of(tx, first)])).complete
 
 
 def test_what_a_write_touches(world: World) -> None:

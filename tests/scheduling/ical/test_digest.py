@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from scheduling.ical.digest import Digest, digest, read_spans, spans_cover
+from scheduling.ical.digest import Digest, digest
 from scheduling.ical.lines import Component, ICalendarError, parse, parse_stream
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget
+from scheduling.ical.spans import Blocking
 from scheduling.ical.timerange import TimeRange, alarm_overlaps, component_overlaps
 from scheduling.ical.timezones import UTC, FixedZone, IanaZone, Zone
 from scheduling.ical.values import DAY
@@ -216,48 +217,6 @@ def test_at_its_very_ends_an_object_is_still_in_bounds(found: Component, zone: F
         assert instance.end is None or in_bounds(told, instance.end, instance.end)
 
 
-# --- busy spans
-
-
-def kind_of(component: Component) -> int | None:
-    return None if component.first("TRANSP") else 2
-
-
-HORIZON = (utc("20240101"), utc("20250101"))
-
-
-def test_spans_are_the_instances_in_the_horizon() -> None:
-    found = calendar(
-        "VEVENT\nDTSTART;TZID=Europe/Berlin:20230101T100000\nDURATION:PT1H\nRRULE:FREQ=MONTHLY",
-        "VEVENT\nRECURRENCE-ID;TZID=Europe/Berlin:20240201T100000\nDTSTART:20240202T100000Z\nTRANSP:TRANSPARENT",
-    )
-    spans = digest(found, horizon=HORIZON, kind_of=kind_of).spans
-    read = list(read_spans(spans, UTC))
-    assert [shown(one.start) for one in read if HORIZON[0] <= one.start < HORIZON[1]] == [
-        f"2024-{month:02}-01 {'08' if 4 <= month <= 10 else '09'}:00" for month in range(1, 13) if month != 2
-    ]
-    assert {one.end - one.start for one in read} == {3600}
-    assert {one.kind for one in read} == {2}
-
-
-def test_spans_of_dates_are_read_in_the_zone_of_the_calendar() -> None:
-    found = calendar("VEVENT\nDTSTART;VALUE=DATE:20240110\nRRULE:FREQ=DAILY;COUNT=2")
-    spans = digest(found, horizon=HORIZON, kind_of=kind_of).spans
-    assert [shown(one.start) for one in read_spans(spans, BERLIN)] == ["2024-01-09 23:00", "2024-01-10 23:00"]
-    assert [shown(one.start) for one in read_spans(spans, UTC)] == ["2024-01-10 00:00", "2024-01-11 00:00"]
-
-
-def test_spans_say_what_they_are_about() -> None:
-    spans = digest(calendar("VEVENT\nDTSTART:20240110T100000Z"), horizon=HORIZON, kind_of=kind_of).spans
-    assert spans_cover(spans, utc("20240301"), utc("20240401"))
-    assert not spans_cover(spans, utc("20240301"), utc("20250401"))
-    assert list(read_spans(spans, UTC)) == []  # nothing lasts
-    bomb = digest(calendar("VEVENT\nDTSTART:20240110T100000Z\nRRULE:FREQ=SECONDLY"), horizon=HORIZON, kind_of=kind_of)
-    assert bomb.spans == b""
-    assert not spans_cover(b"", utc("20240301"), utc("20240401"))
-    assert list(read_spans(b"", UTC)) == []
-
-
 # --- real files
 
 
@@ -277,7 +236,7 @@ def test_every_collected_file_has_a_digest_or_an_error_with_a_line() -> None:
     for file in DATA.rglob("*.ics"):
         try:
             for one in parse_stream(file.read_bytes()):
-                digest(one, horizon=HORIZON, kind_of=kind_of)
+                digest(one, horizon=(utc("20240101"), utc("20250101")), blocking_of=lambda _event: Blocking(2))
         except ICalendarError as error:
             lines[file.name] = error.line
     assert {name for name, line in lines.items() if line is None} <= {"blank.ics"}

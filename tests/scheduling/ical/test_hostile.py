@@ -14,6 +14,7 @@ from scheduling.ical.digest import digest
 from scheduling.ical.expand import expand, limit_freebusy_set, limit_recurrence_set
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.ical.recurrence import instances
+from scheduling.ical.spans import Blocking
 from scheduling.ical.timerange import TimeRange, alarm_overlaps, component_overlaps, property_overlaps
 from scheduling.ical.timezones import UTC
 from tests.scheduling.ical.test_rrule import BOMBS
@@ -31,7 +32,7 @@ def calls(body: bytes) -> list[Callable[[], object]]:
     """Everything that is asked of an object, one call each."""
     calendar = parse(body)
     found: list[Callable[[], object]] = [
-        lambda: digest(calendar, horizon=(START, END), kind_of=lambda _: 2),
+        lambda: digest(calendar, horizon=(START, END), blocking_of=lambda _: Blocking(2)),
         lambda: list(instances(calendar, START, END, BERLIN)),
         lambda: check_instances(calendar, "VEVENT", 20_000),
         lambda: expand(body, START, END, BERLIN, most=1000),

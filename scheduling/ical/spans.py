@@ -1,0 +1,262 @@
+"""Packed busy time: what of an object blocks time in a stretch of it, in a few bytes beside its text.
+
+Owns the form of ``spans`` in the index of an object (see ``digest``). They are an index and never the truth: where they
+do not cover a question, or were packed by other code or with other rules of time zones, ``read_spans`` says None and
+the text is asked. How busy a component makes, and whom, is for the floor above to say (``Blocking``).
+
+An object whose instances come to an end is packed whole and covers all time; one that goes on, a stretch around now,
+which ``caldavd reindex`` moves on: a year, or as far as ``MAX_SPANS`` go. What would cost too much is not packed.
+
+What is packed: a head; tables of who makes it what, one for each different answer; and the spans in the order of their
+starts. Dates and floating times are kept as local time and read in the zone of the calendar, so they are packed only
+where everything that decides when the object is, is local time: a UTC time in UNTIL would mean another set of instances
+in each zone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from scheduling.ical.lines import Component, ContentLine, ICalendarError
+from scheduling.ical.recur import parse as parse_rule
+from scheduling.ical.recurrence import RecurrenceSet
+from scheduling.ical.rrule import Budget, TooManyInstances
+from scheduling.ical.timezones import Zone
+from scheduling.ical.tzdata import tzdata_version
+from scheduling.ical.values import DAY, MAX_LOCAL, MIN_LOCAL, Form, Period, moments_of
+
+#: Moves on with every change of what is packed.
+_FORM: Final = "1"
+#: Spans of one object, and entries of all its tables: at most some ten kilobytes, and a millisecond of every PUT.
+MAX_SPANS: Final = 100
+MAX_ENTRIES: Final = 1_000
+#: For finding the instances.
+_STEPS: Final = 1_000
+#: What a stretch is worth being packed that is shorter than it was to be.
+_LEAST: Final = 80 * DAY
+_HEAD: Final = struct.Struct(">8sqqqBH")
+_COUNT: Final = struct.Struct(">H")
+_ENTRY: Final = struct.Struct(">8sB")
+_SPAN: Final = struct.Struct(">qqBH")
+#: Covers all time that there is.
+_ALWAYS: Final = (MIN_LOCAL - 2 * DAY, MAX_LOCAL + 2 * DAY)
+_DATED: Final = frozenset({"DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID"})
+
+
+class Span(NamedTuple):
+    """Busy from ``start`` up to, and without, ``end`` (instants), and how."""
+
+    start: int
+    end: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """How busy a component makes (1 to 255), and those whom it makes busy in another way.
+
+    ``others`` are addresses in normal form with what it is for them, 0 for not at all; the first one that is somebody's
+    counts.
+    """
+
+    kind: int
+    others: Sequence[tuple[str, int]] = ()
+
+
+#: What a VEVENT blocks; None: no time of anybody.
+BlockingOf = Callable[[Component], Blocking | None]
+
+
+def address_hash(address: str) -> bytes:
+    """How an address in normal form is named in the tables."""
+    return blake2b(address.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+_known_hash = lru_cache(maxsize=4096)(address_hash)
+
+
+def _stamp() -> bytes:
+    return blake2b(f"{_FORM} {tzdata_version()}".encode(), digest_size=8).digest()
+
+
+# --- packing
+
+
+def pack_spans(
+    sets: Sequence[RecurrenceSet],
+    components: Sequence[Component],
+    stretch: tuple[int, int],
+    blocking_of: BlockingOf,
+    *,
+    ends: bool,
+    floating: bool,
+) -> bytes:
+    """The busy time of ``sets`` (the instances of ``components``), at least in ``stretch``; empty: it is not packed.
+
+    ``ends``: there is a last instance; ``floating``: when it is depends on the zone of who looks.
+    """
+    if floating and not all(map(_is_local, components)):
+        return b""
+    waiting = [stretch, _ALWAYS] if ends else [stretch]
+    while waiting:
+        low, high = waiting.pop()
+        packing = _Packing(blocking_of, floating=floating)
+        try:
+            packing.take(sets, low, high)
+        except TooManyInstances:
+            continue
+        except _Unpackable:
+            return b""
+        except _TooMany as many:
+            if (low, high) == stretch and many.until - low >= _LEAST:
+                waiting.append((low, many.until))
+            continue
+        return packing.packed(low, high)
+    return b""
+
+
+class _Unpackable(Exception):
+    """It would take too many bytes, or some of it is in local time and some is not."""
+
+
+class _TooMany(Exception):
+    """There are more instances than are packed; up to ``until`` there would not be, if they come in their order."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+class _Packing:
+    def __init__(self, blocking_of: BlockingOf, *, floating: bool) -> None:
+        self._blocking_of = blocking_of
+        self._floating = floating
+        self._known: dict[int, tuple[int, int] | None] = {}
+        self._tables: dict[tuple[tuple[str, int], ...], int] = {}
+        self._entries = 0
+        self._spans: list[tuple[int, int, int, int]] = []
+
+    def take(self, sets: Sequence[RecurrenceSet], low: int, high: int) -> None:
+        """Notes what blocks time between two instants. Raises TooManyInstances, _Unpackable, _TooMany."""
+        budget = Budget(_STEPS)
+        for one in sets:
+            for instance in one.near(low - DAY, high + DAY, budget):
+                found = self._blocks(instance.component)
+                if found is None:
+                    continue
+                if instance.floating is not self._floating:
+                    raise _Unpackable
+                first, last = instance.start, instance.end
+                if self._floating:
+                    first, last = instance.start_local, instance.end_local
+                if first is not None and last is not None and last > first:
+                    self._spans.append((first, last, *found))
+                    if len(self._spans) > MAX_SPANS:
+                        raise _TooMany(first - 2 * DAY)
+
+    def _blocks(self, component: Component) -> tuple[int, int] | None:
+        """How busy a component makes, and the number of the table that says for whom it is otherwise."""
+        key = id(component)
+        if key not in self._known:
+            blocking = self._blocking_of(component)
+            self._known[key] = None if blocking is None else (blocking.kind, self._table(tuple(blocking.others)))
+        return self._known[key]
+
+    def _table(self, others: tuple[tuple[str, int], ...]) -> int:
+        if others not in self._tables:
+            self._entries += len(others)
+            if self._entries > MAX_ENTRIES:
+                raise _Unpackable
+            self._tables[others] = len(self._tables)
+        return self._tables[others]
+
+    def packed(self, low: int, high: int) -> bytes:
+        """All of it, which covers the time between two instants."""
+        spans = sorted(self._spans)
+        longest = max((last - first for first, last, _, _ in spans), default=0)
+        parts = [_HEAD.pack(_stamp(), low, high, longest, self._floating, len(self._tables))]
+        for others in self._tables:
+            parts.append(_COUNT.pack(len(others)))
+            parts += [_ENTRY.pack(_known_hash(address), kind) for address, kind in others]
+        parts += [_SPAN.pack(*one) for one in spans]
+        return b"".join(parts)
+
+
+def _is_local(component: Component) -> bool:
+    """Whether all that decides when a component is, is a date or a floating time."""
+    return all(map(_is_local_line, component.properties))
+
+
+def _is_local_line(line: ContentLine) -> bool:
+    try:
+        if line.name == "RRULE" and line.value.strip():
+            until = parse_rule(line.value).until
+            return until is None or until.form in (Form.DATE, Form.FLOATING)
+        if line.name not in _DATED:
+            return True
+        moments = [one.start if isinstance(one, Period) else one for one in moments_of(line)]
+    except ICalendarError:
+        return False
+    return all(one.form in (Form.DATE, Form.FLOATING) for one in moments)
+
+
+# --- reading
+
+
+def read_spans(packed: bytes, start: int, end: int, zone: Zone, owner: Collection[str] = ()) -> list[Span] | None:
+    """What touches ``start`` to ``end`` (instants), as it makes ``owner`` busy; None: the text has to be asked.
+
+    ``zone`` is that of dates and floating times, ``owner`` are addresses in normal form.
+    """
+    if len(packed) < _HEAD.size:
+        return None
+    stamp, first, last, longest, floating, tables = _HEAD.unpack_from(packed)
+    if stamp != _stamp() or start < first or end > last:
+        return None
+    kinds, at = _kinds(packed, tables, frozenset(map(_known_hash, owner)))
+    slack = DAY if floating else 0
+    return list(_within(packed, at, (start - longest - slack, end + slack), kinds, zone if floating else None))
+
+
+def _kinds(packed: bytes, tables: int, owner: frozenset[bytes]) -> tuple[list[int | None], int]:
+    """For each table what it says of the owner (None: nothing), and where the spans begin."""
+    at = _HEAD.size
+    kinds: list[int | None] = []
+    for _ in range(tables):
+        (count,) = _COUNT.unpack_from(packed, at)
+        at += _COUNT.size
+        end = at + count * _ENTRY.size
+        entries = _ENTRY.iter_unpack(memoryview(packed)[at:end])
+        kinds.append(next((kind for hashed, kind in entries if hashed in owner), None))
+        at = end
+    return kinds, at
+
+
+def _within(
+    packed: bytes, at: int, bounds: tuple[int, int], kinds: Sequence[int | None], zone: Zone | None
+) -> Iterator[Span]:
+    """The spans that start between two bounds; ``zone``: they are local times in it."""
+    low, high = _place(packed, at, bounds[0]), _place(packed, at, bounds[1])
+    view = memoryview(packed)[at + low * _SPAN.size : at + high * _SPAN.size]
+    for first, last, kind, table in _SPAN.iter_unpack(view):
+        told = kinds[table]
+        found = kind if told is None else told
+        if found:
+            yield Span(zone.to_instant(first), zone.to_instant(last), found) if zone else Span(first, last, found)
+
+
+def _place(packed: bytes, at: int, start: int) -> int:
+    """The number of the first span that starts at ``start`` or later."""
+    low, high = 0, (len(packed) - at) // _SPAN.size
+    while low < high:
+        middle = (low + high) // 2
+        if _SPAN.unpack_from(packed, at + middle * _SPAN.size)[0] < start:
+            low = middle + 1
+        else:
+            high = middle
+    return low
