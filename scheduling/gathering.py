@@ -22,7 +22,7 @@ from scheduling.askable import Askable, RoomOffer, askable, name_of
 from scheduling.availability import Availability
 from scheduling.bookings import Defaults
 from scheduling.busy import BusyCalendar, BusyTimes
-from scheduling.diaries import Diary, FreeBusy, addresses_of, zone_of_principal
+from scheduling.diaries import Diary, FreeBusy, zone_of_principal
 from scheduling.guests import Guests
 from scheduling.ical.periods import Busy, clip, merge
 from scheduling.ical.timezones import UTC, Zone
@@ -373,8 +373,8 @@ class _Gathering:
     def _history(self, diary: Diary, times: BusyTimes, facts: _Facts) -> Sequence[Answered]:
         if facts.learned is None or diary.principal.kind is not PrincipalKind.INDIVIDUAL:
             return ()
-        rows = [row for one in diary.whose.calendars for row in facts.rows.get(one.id, ())]
-        return habits.history(list(clip(times.events, *facts.learned)), rows, addresses_of(diary.principal))
+        rows = [(one, facts.rows.get(one.id, ())) for one in diary.whose.calendars]
+        return habits.history(clip(times.events, *facts.learned), rows, *facts.learned)
 
     def _room(self, offer: RoomOffer, times: BusyTimes) -> Room:
         closed = offer.closed(self.tx.now, self.question.start, self.question.end)

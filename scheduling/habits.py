@@ -1,8 +1,8 @@
 """When somebody is in the habit of meeting: what they accepted and declined, learned from columns and busy times alone.
 
 Owns how much of the past counts, and what it is taken for. Pure, and no text of a meeting is read: a firm busy time of
-ordinary length is a meeting that was accepted; a meeting that somebody else organizes, and that is in the calendar and
-blocks no time there, was declined (or called off, which is as good a reason not to try that time again).
+ordinary length is a meeting that was accepted; what was declined is known by the packed busy time of an object
+(``ical.spans``), which says whom it blocks no time of. What is not packed says nothing.
 
 What comes out is about weekdays and halves of days. Who asks for a time may know of others only when they are busy;
 that habits go no further is for ``ranking`` to see to.
@@ -10,21 +10,23 @@ that habits go no further is for ``ranking`` to see to.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
-from scheduling.addresses import normal
-from scheduling.ical.periods import Busy, BusyPeriod
+from scheduling.ical.digest import DIGEST_VERSION
+from scheduling.ical.periods import Busy
+from scheduling.ical.spans import read_spans
 from scheduling.ical.values import DAY
 from scheduling.slots import Answered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from scheduling.busy import BusyCalendar
+    from scheduling.ical.periods import BusyPeriod
     from storage.rows import ObjectRow
 
 #: What of a row is looked at.
-COLUMNS: Final = frozenset({"collection_id", "starts_at", "ends_at", "recurs", "transparent", "organizer"})
+COLUMNS: Final = frozenset({"collection_id", "organizer", "digest_version", "spans"})
 #: What lasts longer is a journey or a holiday, and says nothing of when somebody likes to meet.
 LONGEST: Final = 6 * 3600
 
@@ -40,42 +42,34 @@ def range_of(now: int, start: int, *, weeks: int) -> tuple[int, int]:
     return end - length, end
 
 
-def history(busy: Sequence[BusyPeriod], rows: Iterable[ObjectRow], owner: Collection[str]) -> tuple[Answered, ...]:
-    """What somebody answered in a stretch of time.
-
-    ``busy`` are all busy times of their calendars in it, in order and disjoint, ``rows`` their VEVENTs whose bounds
-    touch it, and ``owner`` their addresses in normal form.
-    """
-    return (
-        *(
-            Answered(one.start, accepted=True)
-            for one in busy
-            if one.kind is Busy.BUSY and one.end - one.start <= LONGEST
-        ),
-        *(Answered(at, accepted=False) for at in _declined(busy, rows, owner)),
-    )
+def accepted(busy: Iterable[BusyPeriod]) -> Iterator[Answered]:
+    """The meetings that these busy times are."""
+    for one in busy:
+        if one.kind is Busy.BUSY and one.end - one.start <= LONGEST:
+            yield Answered(one.start, accepted=True)
 
 
-def _declined(busy: Sequence[BusyPeriod], rows: Iterable[ObjectRow], owner: Collection[str]) -> Iterator[int]:
-    """Instants in meetings that do not block the time that they are in."""
-    starts = [one.start for one in busy]
+def declined(rows: Iterable[ObjectRow], calendar: BusyCalendar, start: int, end: int) -> Iterator[Answered]:
+    """The instances of ``rows``, VEVENTs of ``calendar``, between two instants that its owner does not come to."""
     for row in rows:
-        at = _middle(row)
-        if at is None or row.transparent or not row.organizer or normal(row.organizer) in owner:
+        if not row.organizer or row.digest_version != DIGEST_VERSION:
             continue
-        before = bisect_right(starts, at) - 1
-        if before < 0 or busy[before].end <= at:
-            yield at
+        everybody = read_spans(row.spans, start, end, calendar.zone)
+        mine = read_spans(row.spans, start, end, calendar.zone, calendar.owner)
+        if everybody is None or mine is None:
+            continue
+        blocked = {one.start for one in mine}
+        for one in everybody:
+            if one.start not in blocked and start <= one.start < end and one.end - one.start <= LONGEST:
+                yield Answered(one.start, accepted=False)
 
 
-def _middle(row: ObjectRow) -> int | None:
-    """About when a meeting is that does not recur; None where its bounds do not tell.
-
-    An alarm, and a time that depends on a zone, widen the bounds by a day on either side (see ``ical.digest``).
-    """
-    if row.recurs or row.starts_at is None or row.ends_at is None:
-        return None
-    length = row.ends_at - row.starts_at
-    if 0 < length <= LONGEST or 2 * DAY < length <= 2 * DAY + LONGEST:
-        return (row.starts_at + row.ends_at) // 2
-    return None
+def history(
+    busy: Iterable[BusyPeriod],
+    rows: Iterable[tuple[BusyCalendar, Sequence[ObjectRow]]],
+    start: int,
+    end: int,
+) -> tuple[Answered, ...]:
+    """What somebody answered between two instants: their busy times in it, and the VEVENTs of their calendars."""
+    refused = (one for calendar, of_it in rows for one in declined(of_it, calendar, start, end))
+    return (*accepted(busy), *refused)

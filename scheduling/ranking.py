@@ -35,7 +35,7 @@ _BAD: Final = 0.35
 #: So many people are named in a reason.
 _NAMED: Final = 3
 #: What the score knows of somebody who is not told of: they like it, they do not, or nothing in particular.
-_COARSELY: Final = (0.75, 0.5, 0.25)
+_COARSELY: Final = (0.7, 0.5, 0.3)
 
 
 class Mark(NamedTuple):
