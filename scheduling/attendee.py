@@ -22,8 +22,9 @@ from scheduling.addresses import normal
 from scheduling.allowance import refusal
 from scheduling.amending import Amendments
 from scheduling.comparing import line_key
-from scheduling.copying import derived, moment_line, named, raw, with_params
+from scheduling.copying import derived, end_of_components, moment_line, named, raw, raw_lines, with_params
 from scheduling.ical.lines import ContentLine, escape, insert_properties, line_text
+from scheduling.merging import is_private_override
 from scheduling.message import SUCCESS, Message, envelope, organizer_lines, party_line, shown, stamped
 from scheduling.outcome import PARAM_IGNORED, Outgoing
 from scheduling.ownership import COMPLETION, PRIVATE_COMMENT
@@ -87,7 +88,7 @@ def _forced(snapshot: Snapshot) -> bool:
 def _rewritten(before: Snapshot | None, after: Snapshot, actor: Actor) -> bytes:
     """``after`` with what is not the attendee's as it was, and their answer where it follows from something else."""
     if before is not None:
-        after = _with_answers_of_others(before, after, actor)
+        after = _with_overrides_of_others(before, after, actor)
     work = Amendments(after.source)
     for rid, part in after.parts.items():
         if part.organizer is not None and part.organizer.forced:
@@ -99,22 +100,51 @@ def _rewritten(before: Snapshot | None, after: Snapshot, actor: Actor) -> bytes:
             _put_back(work, before, base, part, actor)
         for address in actor.addresses & part.by_address.keys():
             _answer_by_completion(work, before, after, part, address)
-            _name_delegates(work, part, address)
+            _name_delegates(work, base, part, address)
     return work.made()
 
 
-def _with_answers_of_others(before: Snapshot, after: Snapshot, actor: Actor) -> Snapshot:
-    """``after`` with the overrides that it lacks and that only tell what others have answered."""
+def _with_overrides_of_others(before: Snapshot, after: Snapshot, actor: Actor) -> Snapshot:
+    """``after`` with the overrides that it lacks and that are not the attendee's to take away.
+
+    They tell what others have answered, or say something else than the series; the client may not know them yet.
+    """
     missing = [
         rid
         for rid in before.overrides
-        if rid not in after.parts
-        and rid not in after.exdates
-        and all(answer(before, rid, one) == answer(before, None, one) for one in actor.addresses)
-        and after.has_instance(rid)
-        and says_as_series(before, rid)
+        if rid not in after.parts and rid not in after.exdates and after.has_instance(rid)
     ]
-    return (after.with_override(*missing) or after) if missing else after
+    answers = [rid for rid in missing if says_as_series(before, rid) and not _is_own_override(before, rid, actor)]
+    others = [rid for rid in missing if not says_as_series(before, rid)]
+    if answers:
+        after = after.with_override(*answers) or after
+    return _with_parts_of(before, after, others, actor) if others else after
+
+
+def _with_parts_of(before: Snapshot, after: Snapshot, rids: list[int], actor: Actor) -> Snapshot:
+    """``after`` with components of ``before``; where the attendee answered as for the series, they still do."""
+    work = Amendments(after.source)
+    end = end_of_components(after.calendar)
+    for rid in rids:
+        work.put(end, raw_lines(before.source, before.parts[rid].component))
+    made = read(work.made())
+    assert made is not None
+    work = Amendments(made.source)
+    for rid in rids:
+        for address in actor.addresses & made.parts[rid].by_address.keys():
+            now = answer(after, None, address)
+            if now is not None and answer(before, rid, address) == answer(before, None, address):
+                work.param(made.parts[rid].by_address[address].line, "PARTSTAT", now)
+    again = read(work.made())
+    assert again is not None
+    return again
+
+
+def _is_own_override(snapshot: Snapshot, rid: int, actor: Actor) -> bool:
+    """Whether the attendee has answered this instance differently, or has things of their own on it."""
+    return is_private_override(snapshot, rid) or any(
+        answer(snapshot, rid, one) != answer(snapshot, None, one) for one in actor.addresses
+    )
 
 
 def _put_back(work: Amendments, before: Snapshot, base: Part, part: Part, actor: Actor) -> None:
@@ -165,13 +195,17 @@ def _partstat_of(part: Part) -> str | None:
     return "IN-PROCESS" if status == "IN-PROCESS" or percent.strip("0") else None
 
 
-def _name_delegates(work: Amendments, part: Part, address: str) -> None:
+def _name_delegates(work: Amendments, base: Part | None, part: Part, address: str) -> None:
+    """Who is delegated to gets a line; not again, where the organizer has taken them off since."""
     me = part.by_address[address]
     if me.partstat != "DELEGATED":
         return
+    known = None if base is None else base.by_address.get(address)
+    old = known.addresses("DELEGATED-TO") if known is not None and known.partstat == "DELEGATED" else frozenset()
     for line_values in (values for key, values in me.line.params if key == "DELEGATED-TO"):
         for uri in line_values:
-            _name_delegate(work, part, me, uri)
+            if normal(uri) not in old:
+                _name_delegate(work, part, me, uri)
 
 
 def _name_delegate(work: Amendments, part: Part, me: Party, uri: str) -> None:

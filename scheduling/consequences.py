@@ -15,6 +15,7 @@ from scheduling.merging import Merge
 from scheduling.revision import sequence_of
 from scheduling.rewriting import answer
 from scheduling.snapshot import read
+from scheduling.unseen import says_as_series
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Set as AbstractSet
@@ -71,7 +72,8 @@ def _change(
     answered = frozenset(work.answered)
     if not work.touches or text == stored.source:
         return _Change(text, 0, answered, news=False)
-    news = any(sequence_of(stored, rid) < part.sequence for rid, part in update.parts.items() if rid not in outdated)
+    unseen = outdated | work.declined
+    news = any(_is_newer(stored, update, rid) for rid in update.parts if rid not in unseen)
     if not news:
         after = read(text)
         assert after is not None
@@ -93,10 +95,25 @@ def is_consequential(before: Snapshot, after: Snapshot) -> bool:
 
 
 def _differs(before: Snapshot, after: Snapshot, rid: Rid) -> bool:
-    if sequence_of(before, rid) != sequence_of(after, rid):
+    if _is_newer(before, after, rid) or _is_newer(after, before, rid):
         return True
     old, new = _said(before, rid), _said(after, rid)
     return old is None or new is None or old != new
+
+
+def _is_newer(one: Snapshot, other: Snapshot, rid: Rid) -> bool:
+    """Whether ``other`` has a later revision of an instance than ``one``."""
+    if sequence_of(one, rid) >= sequence_of(other, rid):
+        return False
+    return _revision(one, rid) < _revision(other, rid)
+
+
+def _revision(snapshot: Snapshot, rid: Rid) -> int:
+    """SEQUENCE; that of the series, too, for an override that holds only answers, or its owner's things."""
+    own, master = sequence_of(snapshot, rid), snapshot.master
+    if rid is None or master is None or rid not in snapshot.parts or not says_as_series(snapshot, rid):
+        return own
+    return max(own, master.sequence)
 
 
 def _said(snapshot: Snapshot, rid: Rid) -> frozenset[Hashable] | None:

@@ -64,7 +64,10 @@ class Merge:
         self.work = Amendments(stored.source)
         self.end = end_of_components(stored.calendar)
         self.declined = frozenset(
-            rid for rid in stored.exdates if any(answer(update, rid, one) == "DECLINED" for one in me)
+            rid
+            for rid in stored.exdates
+            if any(answer(update, rid, one) == "DECLINED" for one in me)
+            and (update.master is None or update.has_instance(rid))
         )
         #: Changes so far, but for answers; and whose answers changed.
         self.touches = 0

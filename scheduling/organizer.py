@@ -282,10 +282,12 @@ def updates_for_others(
 
 def _deserted(snapshot: Snapshot) -> frozenset[str]:
     """The delegators of whose delegates one has declined."""
-    return frozenset(
-        delegator
-        for part in snapshot.parts.values()
-        for party in part.attendees
-        if party.partstat == "DECLINED"
-        for delegator in party.addresses("DELEGATED-FROM")
-    )
+    found: set[str] = set()
+    for part in snapshot.parts.values():
+        declined = {party.address for party in part.attendees if party.partstat == "DECLINED"}
+        for party in part.attendees:
+            if party.address in declined:
+                found |= party.addresses("DELEGATED-FROM")
+            elif party.addresses("DELEGATED-TO") & declined:
+                found.add(party.address)
+    return frozenset(found)

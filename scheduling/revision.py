@@ -7,6 +7,7 @@ Decisions where the RFCs leave a choice:
 - A time is compared by the instants it means, not by how it is written: DTEND and DURATION, one zone by two names.
 - A rule that makes fewer instances is no reschedule; whether there are new ones is looked up in the first
   ``COMPARED`` instances and in the ends of both series. What costs too much to find out counts as rescheduled.
+- An instance that was cancelled by STATUS and takes place after all is reinstated, as by a removed EXDATE.
 - A raised SEQUENCE is one above the highest in the object, so that all components keep one order; a client that raised
   it by itself is left alone.
 """
@@ -23,7 +24,7 @@ from scheduling.ownership import REVISING
 from scheduling.snapshot import STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Set as AbstractSet
 
     from scheduling.ical.timing import Instance, Timing
     from scheduling.snapshot import Part, Rid, Snapshot
@@ -40,9 +41,21 @@ def rescheduled(before: Snapshot, after: Snapshot) -> set[Rid]:
         if rid is None:
             if before.master is not None and _series_rescheduled(before, after):
                 found.add(None)
-        elif _moved(before, after, rid):
+        elif _moved(before, after, rid) or _takes_place_again(before, after, rid):
             found.add(rid)
+    if after.master is not None and any(_takes_place_again(before, after, rid) for rid in _dropped(before, after)):
+        found.add(None)
     return found
+
+
+def _takes_place_again(before: Snapshot, after: Snapshot, rid: int) -> bool:
+    """Whether an instance that was cancelled by STATUS is not so any more: it is reinstated, as by EXDATE (3.2.8)."""
+    old, new = before.parts.get(rid), after.describing(rid)
+    return old is not None and old.cancelled and new is not None and not new.cancelled and after.has_instance(rid)
+
+
+def _dropped(before: Snapshot, after: Snapshot) -> AbstractSet[int]:
+    return before.overrides.keys() - after.overrides.keys() - after.exdates
 
 
 def revised(before: Snapshot, after: Snapshot) -> set[Rid]:

@@ -41,14 +41,19 @@ def with_unseen(stored: Snapshot, sent: Snapshot, own: AbstractSet[str]) -> byte
 
 def _holds_answers_only(stored: Snapshot, sent: Snapshot, rid: int) -> bool:
     """Whether the override says nothing but who answered what: then the client may not have seen it yet."""
-    return rid not in sent.exdates and sent.has_instance(rid) and says_as_series(stored, rid)
+    return (
+        rid not in sent.exdates
+        and sent.has_instance(rid)
+        and says_as_series(stored, rid)
+        and not is_private_override(stored, rid)
+    )
 
 
 def says_as_series(snapshot: Snapshot, rid: int) -> bool:
-    """Whether an override differs from its series in answers only."""
+    """Whether an override says the same to everybody as its series, but for answers."""
     alone = snapshot.series_alone
     lines = None if alone is None else derived(alone, rid)
-    if lines is None or is_private_override(snapshot, rid):
+    if lines is None:
         return False
     own = content(snapshot.source, snapshot.parts[rid].component, without=PARTSTAT)
     return own == content(*parsed(lines), without=PARTSTAT)
@@ -59,12 +64,12 @@ def _take_answers(work: Amendments, stored: Snapshot, known: Part, part: Part, o
         if address in own:
             continue
         sent = part.by_address.get(address)
-        if sent is not None:
-            if sent.agent == "SERVER":
-                _take_answer(work, party, sent)
-        elif _is_new_delegate(party, part):
-            last = max((one.line.end for one in part.attendees), default=insert_properties(part.component).start)
-            work.put(last, [raw(stored.source, party.line)])
+        if sent is not None and sent.agent == "SERVER":
+            _take_answer(work, party, sent)
+    delegates = _new_delegates(known, part)
+    if delegates:
+        last = max((one.line.end for one in part.attendees), default=insert_properties(part.component).start)
+        work.put(last, [raw(stored.source, one.line) for one in delegates])
     said = {line.value for line in part.component.all(ATTENDEE_COMMENT)}
     comments = [raw(stored.source, line) for line in known.component.all(ATTENDEE_COMMENT) if line.value not in said]
     if comments and part.rid == known.rid:
@@ -81,12 +86,24 @@ def _take_answer(work: Amendments, known: Party, sent: Party) -> None:
             work.param(sent.line, name, there)
 
 
-def _is_new_delegate(party: Party, part: Part) -> bool:
-    """Whether the client has not seen the delegation: the delegator is there, without DELEGATED-TO."""
-    return any(
-        (delegator := part.by_address.get(one)) is not None and not delegator.addresses("DELEGATED-TO")
-        for one in party.addresses("DELEGATED-FROM")
-    )
+def _new_delegates(known: Part, part: Part) -> list[Party]:
+    """The delegates that the client has not seen: their delegator is there, and does not name them."""
+    found: dict[str, Party] = {}
+    waiting = [party for party in known.attendees if party.address not in part.by_address]
+    while True:
+        more = [
+            party
+            for party in waiting
+            if party.address not in found
+            and any(
+                one in found
+                or (one in part.by_address and party.address not in part.by_address[one].addresses("DELEGATED-TO"))
+                for one in party.addresses("DELEGATED-FROM")
+            )
+        ]
+        if not more:
+            return list(found.values())
+        found.update((party.address, party) for party in more)
 
 
 def unseen(stored: bytes, sent: bytes, own: AbstractSet[str]) -> bytes:

@@ -11,6 +11,7 @@ Decisions where the RFCs leave a choice:
   kept beside ORGANIZER (X-CALDAVD-STAMP), because clients write DTSTAMP anew on every change of their own.
 - A meeting that the attendee has declined and removed does not come back with the next update, unless the organizer
   asks again by SCHEDULE-FORCE-SEND, or anew after a reschedule.
+- Nor does one come back that they removed without a word (Schedule-Reply: F) because somebody else has answered.
 - A REQUEST from an attendee is a delegation or nothing.
 """
 
@@ -83,6 +84,8 @@ def _create(message: Message, update: Snapshot, me: AbstractSet[str]) -> Applied
         return Applied(
             "ignore", DELIVERED, "The recipient declined this meeting and removed it; it does not come back."
         )
+    if message.quiet:
+        return Applied("ignore", DELIVERED, "The recipient does not have the meeting that others have answered.")
     if all(part.cancelled for part in update.parts.values()):
         return Applied("ignore", DELIVERED, "The meeting is cancelled, and the recipient does not have it.")
     text = stored_text(update, in_order=message.in_order)

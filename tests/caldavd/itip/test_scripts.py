@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.open import open_store
-from tests.caldavd.itip.stage import NAMES, Office, Watch, make_account
+from tests.caldavd.itip.stage import Office, Watch, prepare
 from tests.scheduling.itip.script import Script, play
 from tests.scheduling.itip.test_scripts import SCRIPTS
 
@@ -16,22 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from storage.store import Transaction
-
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the accounts, to be copied."""
     folder = tmp_path_factory.mktemp("itip")
-    store = open_store(f"sqlite:///{folder / 'caldavd.db'}")
-    store.upgrade()
-
-    def work(tx: Transaction) -> None:
-        for name in NAMES:
-            make_account(tx, name, [f"mailto:{name}@example.com"])
-
-    store.run(work, write=True)
-    store.close()
+    prepare(folder)
     return folder
 
 

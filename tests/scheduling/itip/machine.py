@@ -1,23 +1,23 @@
 """Random actions of an organizer and four attendees: after every step all copies agree.
 
 Each client works on what it saw last: it looks again when the Schedule-Tag has changed, or by chance. What the machine
-does is written as commands of the script language, so that a failure reads as a script.
+does is written as commands of the script language, so that a failure reads as a script. It is played in memory
+(``test_convergence``) and over HTTP (``tests.caldavd.itip.test_convergence``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Protocol
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from scheduling.ical.lines import text as unescape
 from scheduling.ical.rrule import Budget
 from scheduling.ical.values import write_utc
 from scheduling.snapshot import Snapshot, read
-from tests.scheduling.itip.script import UID, Step, _Player
-from tests.scheduling.itip.test_scripts import Memory
+from tests.scheduling.itip.script import UID, Player, Stage, Step, instant, with_partstat
 from tests.scheduling.itip.world import lines_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ people = st.sampled_from(OTHERS)
 crowd = st.sets(people, min_size=2, max_size=4) | st.sets(people, max_size=1)
 numbers = st.integers(min_value=0, max_value=5)
 answers = st.sampled_from(["ACCEPTED", "DECLINED", "TENTATIVE"])
+VERBS = {"ACCEPTED": "accept", "DECLINED": "decline", "TENTATIVE": "tentative"}
 
 
 def address(name: str) -> str:
@@ -62,17 +63,45 @@ def coming(part: Part) -> dict[str, str]:
     return {party.address: party.partstat for party in part.attendees}
 
 
+class Watched(Stage, Protocol):
+    """A stage whose messages can be counted."""
+
+    def sent(self) -> list[tuple[str, str, str]]:
+        """Method, sender and recipient of each message of the last action."""
+
+    def born(self, name: str, uid: str) -> object:
+        """Another one each time somebody's object is made anew; None where there is none."""
+
+
+#: What is one's own in a copy, and survives what the organizer does (the alarm is found by its first line).
+OWN = (
+    ("BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-PT5M", "DESCRIPTION:soon", "END:VALARM"),
+    ("TRANSP:TRANSPARENT",),
+    ("COLOR:turquoise",),
+    ("CATEGORIES:mine",),
+    ("X-MOZ-LASTACK:20300101T000000Z",),
+    ("X-APPLE-TRAVEL-DURATION;VALUE=DURATION:PT45M",),
+)
+
+
 class Meeting(RuleBasedStateMachine):
     """One meeting of ``a`` with some of ``b`` to ``e``."""
 
+    def make_stage(self) -> Watched:
+        """Where it is played."""
+        raise NotImplementedError
+
     def __init__(self) -> None:
         super().__init__()
-        self.stage = Memory()
-        self.player = _Player(self.stage)
+        self.stage = self.make_stage()
+        self.player = Player(self.stage)
         self.recurs = False
         self.form = FORMS[0]
-        #: Who has an alarm of their own on the meeting.
-        self.alarms: set[str] = set()
+        #: Lines of their own that somebody has put into the series.
+        self.private: dict[str, set[str]] = {name: set() for name in OTHERS}
+        self.born: dict[str, object] = {}
+        #: Who removed their copy without a word, and has not been asked again.
+        self.silent: set[str] = set()
         #: The Schedule-Tag of what each client has.
         self.tags: dict[str, object] = {}
         self.actor = ""
@@ -80,25 +109,69 @@ class Meeting(RuleBasedStateMachine):
 
     # --- doing
 
-    def run(self, *words: str, body: list[str] | None = None) -> None:
+    def run(self, *words: str, body: list[str] | None = None, refusable: bool = False) -> bool:
+        """Runs a command; returns whether it was done. ``refusable``: it may also be refused, and change nothing."""
         self.actor = words[1]
         self.player.expected_refusal = True
         self.player.run(Step(0, list(words), body or []))
-        sent = self.stage.world.sent
-        assert self.stage.refused() is None, (self.stage.world.refused, words, body)
-        assert len(sent) <= MOST_MESSAGES, [one.message for one in sent]
-        if self.actor != "a":
-            assert not [one for one in sent if one.message.recipient == address(self.actor)], "an echo"
-        pairs = [(one.message.sender, one.message.recipient, one.message.method) for one in sent]
-        assert len(pairs) == len(set(pairs)), pairs
-        cancelled = {one.message.recipient for one in sent if one.message.method == "CANCEL"}
-        for name in OTHERS:  # a copy that went, if only to come back for some instances, took the alarm along
-            whole = address(name) in cancelled and None in next(
-                one.message.recurrence_ids for one in sent if one.message.recipient == address(name)
-            )
-            if self.stage.stored(name, UID) is None or whole:
-                self.alarms.discard(name)
+        if refusable and self.stage.refused() is not None:
+            self.unchanged()
+            self.look(self.actor)
+            return False
+        assert self.stage.refused() is None, (self.stage.refused(), words, body)
+        self.check_messages()
+        self.check_tags()
+        self.forget_what_went()
         self.look(self.actor)
+        return True
+
+    def unchanged(self) -> None:
+        """The last action changed nothing and told nobody."""
+        assert self.stage.sent() == []
+        for key, text in self.player.before.items():
+            assert self.stage.stored(*key) == text, f"{key} changed"
+
+    def check_messages(self) -> None:
+        sent = self.stage.sent()
+        assert len(sent) <= MOST_MESSAGES, sent
+        if self.actor != "a":
+            assert not [one for one in sent if one[2] == address(self.actor)], "an echo"
+        assert len(sent) == len(set(sent)), sent
+        asked = {
+            recipient
+            for method, sender, recipient in sent
+            if method == "REQUEST" and (self.actor == "a" or sender != address("a") or self.has_delegated(recipient))
+        }
+        self.silent -= {name for name in OTHERS if address(name) in asked}
+
+    def has_delegated(self, uri: str) -> bool:
+        """A delegator is told when a delegate declines (RFC 5546 4.2.5)."""
+        parts = self.stored("a").parts.values() if self.has("a") else ()
+        return any(
+            party.address == uri and party.addresses("DELEGATED-TO") for part in parts for party in part.attendees
+        )
+
+    def check_tags(self) -> None:
+        """RFC 6638 3.2.10: whoever acts gets a new tag, and a reply gives the organizer none."""
+        now, before = self.stage.tag(self.actor, UID), self.player.tags[self.actor, UID]
+        assert now is None or now != before, "the same tag for another text"
+        if self.actor != "a":
+            assert self.stage.tag("a", UID) == self.player.tags["a", UID], "a reply changed the organizer's tag"
+
+    def others_keep_their_tags(self) -> None:
+        """Nothing but answers changed: nobody else has to look again."""
+        for name in OTHERS:
+            before = self.player.tags[name, UID]
+            if name != self.actor and before is not None and self.has(name):
+                assert self.stage.tag(name, UID) == before, f"an answer changed {name}'s tag"
+
+    def forget_what_went(self) -> None:
+        """A copy that went, if only to come back for some instances, took what was its owner's along."""
+        for name in OTHERS:
+            born = self.stage.born(name, UID)
+            if born != self.born.get(name):
+                self.private[name].clear()
+                self.born[name] = born
 
     def look(self, name: str) -> None:
         """The client fetches what there is."""
@@ -124,7 +197,10 @@ class Meeting(RuleBasedStateMachine):
         return self.stage.stored(name, UID) is not None
 
     def stored(self, name: str) -> Snapshot:
-        text = self.stage.stored(name, UID)
+        return self._object(name, UID)
+
+    def _object(self, name: str, uid: str) -> Snapshot:
+        text = self.stage.stored(name, uid)
         assert text is not None
         found = read(text)
         assert found is not None
@@ -150,7 +226,7 @@ class Meeting(RuleBasedStateMachine):
             rid = next((rid for rid in snapshot.parts if rid is not None and write_utc(rid) == which), None)
             part = snapshot.parts[rid] if rid is not None else snapshot.master
             if rid is None:
-                made = self.player._edited(snapshot.source, [f"@ {which}"])
+                made = self.player.edited(snapshot.source, [f"@ {which}"])
                 again = read(made)
                 assert again is not None
                 rid = next(rid for rid in again.parts if rid is not None and write_utc(rid) == which)
@@ -219,6 +295,53 @@ class Meeting(RuleBasedStateMachine):
         body += [f"- {start}", f"+ {new_start}", f"- {end}", f"+ {new_end}"]
         self.edit("a", body)
 
+    @precondition(lambda self: self.has("a"))
+    @rule(number=numbers)
+    def overwrite_blindly(self, number: int) -> None:
+        """Another client of the organizer's, that has not looked for a while, gives the meeting another title."""
+        seen = read(self.player.seen["a"]) if "a" in self.player.seen else None
+        if seen is None or seen.master is None:
+            return
+        self.counter += 1
+        lines = lines_of(seen.source)
+        old = next(line for line in lines if line.startswith("SUMMARY"))
+        body = ["@ series", f"- {old}", f"+ SUMMARY:{self.counter}"]
+        if old in lines_of(seen.source[seen.master.component.start : seen.master.component.end]):
+            self.run("edit", "a", "merge", body=body, refusable=True)
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(interval=st.integers(min_value=1, max_value=3), orphans=st.booleans())
+    def other_rule(self, interval: int, orphans: bool) -> None:
+        """Another rule; the client drops the overrides, or leaves them as orphans."""
+        rids = [] if orphans else list(self.client("a").overrides)
+        old = self.line("a", None, "RRULE")
+        body = [f"@ {write_utc(rid)} remove" for rid in rids]
+        self.edit("a", [*body, "@ series", f"- {old}", f"+ RRULE:FREQ=DAILY;INTERVAL={interval};COUNT=4"])
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(number=st.integers(min_value=1, max_value=5))
+    def split(self, number: int) -> None:
+        """This and all future: the old series ends, a new one begins with a UID of its own."""
+        snapshot = self.client("a")
+        which = self.instance("a", number)
+        if which is None or snapshot.master is None or which == write_utc(snapshot.rid_of(_moment(snapshot))):
+            return
+        people = [name for name in OTHERS if address(name) in snapshot.master.by_address]
+        late = [rid for rid in snapshot.overrides if write_utc(rid) >= which]
+        old = self.line("a", None, "RRULE")
+        until = write_utc(instant(which) - 1)
+        body = [f"@ {write_utc(rid)} remove" for rid in late]
+        self.edit("a", [*body, "@ series", f"- {old}", f"+ RRULE:FREQ=DAILY;UNTIL={until}"])
+        self.counter += 1
+        tail = f"tail{self.counter}"
+        body = [f"DTSTART:{which}", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=2", "SUMMARY:tail"]
+        self.player.run(Step(0, ["put", "a", f"uid={tail}"], [*body, f"people a {' '.join(people)}"]))
+        truth = told(self._object("a", tail))
+        for name in people:
+            assert told(self._object(name, tail)) == truth
+        self.player.run(Step(0, ["delete", "a", f"uid={tail}"]))
+        assert not any(self.stage.stored(name, tail) for name in OTHERS)
+
     @precondition(lambda self: self.has("a") and self.recurs)
     @rule(count=st.integers(min_value=1, max_value=6))
     def other_count(self, count: int) -> None:
@@ -246,7 +369,11 @@ class Meeting(RuleBasedStateMachine):
             self.edit("a", [*self._at(which), f"- {old}"])
 
     def _invited(self, which: str | None, name: str) -> str | None:
-        edited = self.player._edited(self.client("a").source, self._at(which))
+        return self._named("a", which, name)
+
+    def _named(self, whose: str, which: str | None, name: str) -> str | None:
+        """The ATTENDEE line of ``name`` in a component of somebody's object."""
+        edited = self.player.edited(self.client(whose).source, self._at(which))
         found = read(edited)
         assert found is not None
         rid = None if which is None else next(rid for rid in found.parts if rid is not None and write_utc(rid) == which)
@@ -292,13 +419,46 @@ class Meeting(RuleBasedStateMachine):
             return
         snapshot = self.client(name)
         which = self.instance(name, number) if (number or snapshot.master is None) else None
-        verb = {"ACCEPTED": "accept", "DECLINED": "decline", "TENTATIVE": "tentative"}[answer]
-        self.run(verb, name, *([which] if which else []))
+        self.run(VERBS[answer], name, *([which] if which else []))
+        self.others_keep_their_tags()
 
     @precondition(lambda self: self.has("a") and self.recurs)
     @rule(name=people, answer=answers, number=st.integers(min_value=1, max_value=5))
     def answer_instance(self, name: str, answer: str, number: int) -> None:
         self.answer(name, answer, number)
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, answer=answers)
+    def answer_all(self, name: str, answer: str) -> None:
+        if self.has(name):
+            self.client(name)
+            self.run(VERBS[answer], name, "all")
+            self.others_keep_their_tags()
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, answer=answers)
+    def answer_blindly(self, name: str, answer: str) -> None:
+        """A client that has not looked for a while, and does not ask whether it may."""
+        if self.has(name) and name in self.player.seen:
+            self.run(VERBS[answer], name, refusable=True)
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, to=people)
+    def delegate(self, name: str, to: str) -> None:
+        """All that somebody is invited to, to somebody who is not invited at all."""
+        if not self.has(name) or self.has(to) or address(to) in self.stored("a").addresses:
+            return
+        body = []
+        for rid in self.client(name).parts:
+            which = None if rid is None else write_utc(rid)
+            old = self._named(name, which, name)
+            if old is not None:
+                params = with_partstat(re.sub(';DELEGATED-TO="[^"]*"', "", old), "DELEGATED").removesuffix(
+                    f":{address(name)}"
+                )
+                new = f'{params};DELEGATED-TO="{address(to)}":{address(name)}'
+                body += [*self._at(which), f"- {old}", f"+ {new}"]
+        self.edit(name, body)
 
     @precondition(lambda self: self.has("a") and self.recurs)
     @rule(name=people, number=numbers)
@@ -311,26 +471,39 @@ class Meeting(RuleBasedStateMachine):
         own = any(write_utc(rid) == which for rid in self.client(name).overrides)
         body = [f"@ {which} remove"] if own else []
         self.edit(name, [*body, "@ series", "= RRULE...", f"+ EXDATE:{which}"])
+        self.others_keep_their_tags()
 
     @precondition(lambda self: self.has("a"))
     @rule(name=people)
     def leave(self, name: str) -> None:
         if self.has(name):
             self.run("delete", name)
+            self.others_keep_their_tags()
 
     @precondition(lambda self: self.has("a"))
-    @rule(name=people, number=numbers)
-    def set_alarm(self, name: str, number: int) -> None:
+    @rule(name=people)
+    def leave_silently(self, name: str) -> None:
+        """Schedule-Reply: F."""
+        if self.has(name):
+            self.run("delete", name, "silently")
+            assert not self.stage.sent()
+            self.silent.add(name)
+
+    @precondition(lambda self: self.has("a"))
+    @rule(name=people, own=st.sampled_from(OWN), number=numbers)
+    def keep_something(self, name: str, own: tuple[str, ...], number: int) -> None:
+        """An alarm, a colour, a tag of one's own, on the series or on one instance."""
         if not self.has(name):
             return
         snapshot = self.client(name)
         which = self.instance(name, number) if number or snapshot.master is None else None
-        at = [f"@ {which}"] if which else []
-        alarm = ["BEGIN:VALARM", "ACTION:DISPLAY", f"TRIGGER:-PT{number + 1}M", "DESCRIPTION:soon", "END:VALARM"]
+        body = self._at(which)
+        if own[0].startswith("TRANSP") and (old := self.line(name, which, "TRANSP")) is not None:
+            body.append(f"- {old}")
         if which is None:
-            self.alarms.add(name)
-        self.edit(name, [*at, *(f"+ {line}" for line in alarm)])
-        assert not self.stage.world.sent
+            self.private[name].add(own[0])
+        self.edit(name, [*body, *(f"+ {line}" for line in own)])
+        assert not self.stage.sent()
 
     @rule(name=st.sampled_from("abcde"))
     def look_again(self, name: str) -> None:
@@ -350,9 +523,12 @@ class Meeting(RuleBasedStateMachine):
     def _agrees(self, name: str, wanted: dict[int, tuple[Any, ...]]) -> None:
         who = address(name)
         if not self.has(name):
+            if name in self.silent:
+                return  # "remove … without a reply": nobody knows
             answers = {said[4][who] for said in wanted.values()}
             assert answers <= {"DECLINED"}, f"{name} has no copy but {answers}"
             return
+        assert name not in self.silent, f"what {name} removed is back"
         found = told(self.stored(name))
         strange = found.keys() - wanted.keys()
         assert not strange, f"{name} sees instances that are not theirs: {sorted(map(write_utc, strange))}"
@@ -363,11 +539,17 @@ class Meeting(RuleBasedStateMachine):
                 assert found[rid] == said, f"{name}'s copy differs at {write_utc(rid)}: {found[rid]} {said}"
 
     @invariant()
-    def alarms_stay(self) -> None:
-        for name in self.alarms:
+    def what_is_private_stays(self) -> None:
+        for name, lines in self.private.items():
             text = self.stage.stored(name, UID)
-            assert text is not None
-            assert b"BEGIN:VALARM" in text, f"{name}'s alarm is gone"
+            assert not lines or text is not None
+            for line in lines:
+                assert line in lines_of(text or b""), f"{name}'s {line} is gone"
+        for name in "abcde":
+            text = self.stage.stored(name, UID)
+            for line in lines_of(text or b""):
+                own = any(line == lines[0] for lines in OWN)
+                assert not own or name in OTHERS, f"{name} has {line} of somebody else"
 
     @invariant()
     def sequences_agree(self) -> None:
@@ -387,13 +569,3 @@ def _moment(snapshot: Snapshot) -> Any:
     line = snapshot.master.component.first("DTSTART")
     assert line is not None
     return moment_of(line)
-
-
-TestConvergence = Meeting.TestCase
-TestConvergence.settings = settings(
-    max_examples=60,
-    stateful_step_count=25,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)

@@ -89,7 +89,7 @@ def address(name: str) -> str:
 
 def play(script: Script, stage: Stage) -> None:
     """Plays ``script``; an AssertionError names its file and line."""
-    player = _Player(stage)
+    player = Player(stage)
     for step in script.steps:
         try:
             player.run(step)
@@ -98,7 +98,7 @@ def play(script: Script, stage: Stage) -> None:
             raise AssertionError(f"{where}\n{error}\n{player.report()}") from error
 
 
-class _Player:
+class Player:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -173,9 +173,9 @@ class _Player:
         if "stale" in rest:
             text = self.before[(name, uid)]
             assert text is not None
-        self._put(name, self._edited(text, body), merge="merge" in rest)
+        self._put(name, self.edited(text, body), merge="merge" in rest)
 
-    def _edited(self, text: bytes, body: list[str]) -> bytes:
+    def edited(self, text: bytes, body: list[str]) -> bytes:
         lines = lines_of(text)
         first = next(i for i, line in enumerate(lines) if line in ("BEGIN:VEVENT", "BEGIN:VTODO", "BEGIN:VJOURNAL"))
         at = _end_of(lines, first)
@@ -208,7 +208,7 @@ class _Player:
         if which == "remove":
             raise AssertionError("say @ RID remove")
         rid_text, _, remove = which.partition(" ")
-        rid = None if rid_text == "series" else _instant(rid_text)
+        rid = None if rid_text == "series" else instant(rid_text)
         if rid is not None and rid not in snapshot.parts:
             made = snapshot.with_override(rid)
             assert made is not None, f"no instance {rid_text}"
@@ -241,7 +241,7 @@ class _Player:
             for i in range(low, high):
                 line = _line(lines[i])
                 if line.name == "ATTENDEE" and normal(line.value) in own:
-                    lines[i] = _with_partstat(lines[i], partstat)
+                    lines[i] = with_partstat(lines[i], partstat)
         self._put(name, "".join(f"{line}\r\n" for line in lines).encode())
 
     def do_accept(self, rest: list[str], uid: str, body: list[str]) -> None:
@@ -384,7 +384,7 @@ class _Player:
         for item in body:
             if item.startswith("@ "):
                 assert snapshot is not None
-                rid = None if item[2:] == "series" else _instant(item[2:])
+                rid = None if item[2:] == "series" else instant(item[2:])
                 assert rid in snapshot.parts, f"no component for {item[2:]}"
                 part = snapshot.parts[rid].component
                 lines = lines_of(text[part.start : part.end])
@@ -408,7 +408,7 @@ class _Player:
         for item in rest:
             who, equals, partstat = item.partition("=")
             if not equals:
-                rid = None if who == "series" else _instant(who)
+                rid = None if who == "series" else instant(who)
                 assert rid in snapshot.parts, f"no component for {who}"
                 continue
             party = snapshot.parts[rid].by_address.get(normal(self._who(who)))
@@ -453,13 +453,13 @@ def _matches(one: str, wanted: str) -> bool:
     return (first.name, first.value, sorted(first.params)) == (second.name, second.value, sorted(second.params))
 
 
-def _with_partstat(line: str, partstat: str) -> str:
+def with_partstat(line: str, partstat: str) -> str:
     if re.search(r";PARTSTAT=[A-Za-z-]+", line):
         return re.sub(r";PARTSTAT=[A-Za-z-]+", f";PARTSTAT={partstat}", line)
     return re.sub(r"^ATTENDEE", f"ATTENDEE;PARTSTAT={partstat}", line)
 
 
-def _instant(text: str) -> int:
+def instant(text: str) -> int:
     found = datetime.strptime(text if "T" in text else f"{text}T000000Z", "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     return int(found.timestamp())
 

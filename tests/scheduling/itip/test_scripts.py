@@ -74,6 +74,12 @@ class Memory:
             out.append(f"{message.method} {_name(message.sender)} -> {_name(message.recipient)}{tail}")
         return out
 
+    def sent(self) -> list[tuple[str, str, str]]:
+        return [(one.message.method, one.message.sender, one.message.recipient) for one in self.world.sent]
+
+    def born(self, name: str, uid: str) -> object:
+        return self.world.births.get((name, uid)) if uid in self.world.accounts[name].objects else None
+
     def reasons(self) -> list[str] | None:
         return self.world.reasons
 

@@ -62,6 +62,8 @@ class World:
         self.sent: list[Sent] = []
         self.outside: list[itip.Message] = []
         self.last_tag = 0
+        #: How often somebody's object was made by a message.
+        self.births: dict[tuple[str, str], int] = {}
         self.refused: itip.Refusal | None = None
         self.reasons: list[str] = []
 
@@ -176,6 +178,8 @@ class World:
                 assert (stored is None) is (applied.action == "create")
                 assert applied.text != stored
                 account.objects[uid] = applied.text
+                if stored is None:
+                    self.births[account.name, uid] = self.births.get((account.name, uid), 0) + 1
             case "delete":
                 del account.objects[uid]
                 account.tags.pop(uid, None)
