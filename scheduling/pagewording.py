@@ -61,6 +61,7 @@ ENGLISH: Final[dict[str, str]] = {
     "attached invitation in your calendar.",
     "page-trouble-title": "That did not work",
     "page-busy": "The server is busy. Please try again in a moment.",
+    "page-too-often": "You have sent very many answers about this meeting today. Please write a mail to {name}.",
     "page-broken": "Something went wrong on the server. Please try again later.",
     "page-bad-request": "The server did not understand this request. Please open the link from the mail again.",
     "page-proposal": "A proposal for another time",
@@ -138,6 +139,8 @@ GERMAN: Final[dict[str, str]] = {
     "Mail, oder öffnen Sie die angehängte Einladung in Ihrem Kalender.",
     "page-trouble-title": "Das hat nicht geklappt",
     "page-busy": "Der Server ist beschäftigt. Bitte versuchen Sie es gleich noch einmal.",
+    "page-too-often": "Sie haben heute sehr viele Antworten zu diesem Termin geschickt. Bitte schreiben Sie "
+    "{name} eine Mail.",
     "page-broken": "Auf dem Server ist etwas schiefgegangen. Bitte versuchen Sie es später noch einmal.",
     "page-bad-request": "Der Server hat diese Anfrage nicht verstanden. Bitte öffnen Sie den Link aus der Mail noch "
     "einmal.",

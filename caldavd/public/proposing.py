@@ -80,6 +80,7 @@ def act(visit: Visit) -> Response:
         comment = rsvp.comment_of(visit)
     except ValueError as error:
         return show(visit, problem=str(error), status=422)
+    rsvp.check_rate(visit)
     actor = Actor(frozenset({visit.ticket.address}))
     message = proposals.counter(visit.snapshot, actor, start=start, end=end, now=visit.now, rid=rid, comment=comment)
     if message is None:

@@ -24,6 +24,7 @@ from caldavd.response import Response
 from scheduling.answering import Invitation
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import UTC as UTC_ZONE, named
+from scheduling.ical.values import DAY
 from scheduling.mailtext import Reader, facts, instance, long_text, one_line, when
 from scheduling.scheduler import Person, Scheduler
 from scheduling.snapshot import Rid, Snapshot, read
@@ -36,6 +37,9 @@ MAX_FORM: Final = 32_768
 MOST_COMMENT: Final = 2000
 #: So many of the next dates of a series can be chosen one by one.
 _DATES: Final = 12
+#: So many entries of the scheduling log one visitor may cause in a day, about one meeting; so many are looked at.
+_MOST_A_DAY: Final = 60
+_LOOKED_AT: Final = 2000
 _COLUMNS: Final = frozenset({"body", "organizer", "schedule_tag", "component", "etag"})
 _ALL: Final = "all"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -346,12 +350,25 @@ def _answer(visit: Visit) -> Response:
         return _invitation(visit, problem=str(error), status=422)
     rids = _answered_rids(visit, invitation)
     if _is_new(invitation, rids, partstat, comment):
+        check_rate(visit)
         message = invitation.reply(partstat, rids, now=visit.now, comment=comment)
         assert message is not None
         done = visit.scheduler.receive(visit.public.tx, message, held=visit.public.held, reason=REASON)
         if done.action == "ignore" and not done.status.startswith(("1.", "2.")):
             return _invitation(visit, problem=visit.say("page-changed-now"), status=409)
     return visit.go(said="1")
+
+
+def check_rate(visit: Visit) -> None:
+    """Raises Stop where the visitor has sent very much about this meeting within a day: each message is kept, or told.
+
+    The link may have been passed on.
+    """
+    since = visit.public.tx.now - DAY
+    entries = visit.public.tx.journal.of_uid(visit.ticket.uid, address=visit.ticket.address, limit=_LOOKED_AT)
+    sent = [one for _, one in entries if one.actor == visit.ticket.address and one.at > since]
+    if len(sent) >= _MOST_A_DAY:
+        raise visit.stop(429, "too-often")
 
 
 def _answered_rids(visit: Visit, invitation: Invitation) -> tuple[Rid, ...]:
@@ -373,7 +390,7 @@ def _is_new(invitation: Invitation, rids: tuple[Rid, ...], partstat: str, commen
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
-_TITLES: Final = {"busy": "trouble", "broken": "trouble", "bad-request": "trouble"}
+_TITLES: Final = {"busy": "trouble", "too-often": "trouble", "broken": "trouble", "bad-request": "trouble"}
 
 
 def refusal(error: DavError, accept_language: str) -> Response:

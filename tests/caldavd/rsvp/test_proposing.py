@@ -136,6 +136,16 @@ def test_what_has_been_changed_meanwhile_is_shown_again(invited: Invited, office
     assert office.inbox("u1") == []
 
 
+def test_not_without_end(invited: Invited, office: Office) -> None:
+    page = invited(link="propose")
+    answers = [
+        page.send(**({"do": "propose"} | LATER | {"end_time": f"{n // 60 + 10}:{n % 60:02}"})) for n in range(40)
+    ]
+    assert [one.status for one in answers[:20]] == [200] * 20
+    assert (answers[-1].status, "write a mail to Name of u1." in answers[-1].text) == (429, True)
+    assert len(office.inbox("u1")) < 40
+
+
 # --- deciding
 
 
