@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from storage.rows import Principal
+from storage.rows import CollectionKind, Principal
 from storage.store import Transaction
 
 
@@ -17,6 +17,7 @@ class Directory:
         self._by_id: dict[int, Principal] = {}
         self._members: dict[int, Sequence[Principal]] = {}
         self._groups: dict[int, Sequence[Principal]] = {}
+        self._boxes: dict[int, frozenset[CollectionKind]] = {}
 
     def named(self, names: Iterable[str]) -> Mapping[str, Principal]:
         """The principals with these names, without those that do not exist."""
@@ -58,9 +59,24 @@ class Directory:
             found = self._tx.principals.groups_of(missing)
             self._groups.update({id_: found.get(id_, ()) for id_ in missing})
 
+    def load_boxes(self, principals: Iterable[Principal]) -> None:
+        """Reads who has an inbox and an outbox, of many principals at once."""
+        missing = {one.home_id for one in principals if one.home_id not in self._boxes}
+        if missing:
+            kinds = (CollectionKind.INBOX, CollectionKind.OUTBOX)
+            found: dict[int, set[CollectionKind]] = {}
+            for home, collection, _ in self._tx.collections.of_homes(missing, kinds=kinds):
+                found.setdefault(home.id, set()).add(collection.kind)
+            self._boxes.update((home_id, frozenset(found.get(home_id, ()))) for home_id in missing)
+
+    def has_box(self, principal: Principal, kind: CollectionKind) -> bool:
+        """Whether the principal has an inbox, or an outbox."""
+        self.load_boxes([principal])
+        return kind in self._boxes[principal.home_id]
+
     def forget(self) -> None:
         """To be called by whoever changes principals or memberships."""
-        for kept in (self._by_name, self._by_id, self._members, self._groups):
+        for kept in (self._by_name, self._by_id, self._members, self._groups, self._boxes):
             kept.clear()
 
     def _note(self, found: Iterable[Principal]) -> None:

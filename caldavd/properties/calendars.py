@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from caldavd import errors
 from caldavd.context import Context
-from caldavd.kinds import CALENDAR, HOME
+from caldavd.kinds import CALENDAR, HOME, INBOX, OUTBOX
 from caldavd.properties.registry import live, stored
 from caldavd.resources import Resource
 from caldavd.xml.fragment import element, text
@@ -27,6 +27,9 @@ CALENDAR_DATA: Final = (("text/calendar", "2.0"), ("application/calendar+json", 
 COLLATIONS: Final = ("i;ascii-casemap", "i;octet", "i;unicode-casemap")  # RFC 4791 section 7.5, RFC 5051
 
 _CALENDARS = (CALENDAR,)
+#: RFC 6638 sections 2.1 and 2.2 allow these on the boxes, for messages. A component set would be allowed there as well;
+#: it is left out because clients may take what has one for a calendar.
+_LIMITED = (CALENDAR, INBOX, OUTBOX)
 
 
 def components_of(resource: Resource) -> tuple[str, ...]:
@@ -59,27 +62,33 @@ def supported_calendar_data(context: Context, resource: Resource) -> str:
     )
 
 
-@live(caldav("max-resource-size"), on=_CALENDARS, section="RFC 4791 5.2.5")
+@live(caldav("supported-calendar-data"), on=(INBOX, OUTBOX), section="RFC 6638 2.1, 2.2")
+def supported_data_of_messages(context: Context, resource: Resource) -> str:
+    kind, version = CALENDAR_DATA[0]
+    return element(caldav("calendar-data"), **{"content-type": kind, "version": version})
+
+
+@live(caldav("max-resource-size"), on=_LIMITED, section="RFC 4791 5.2.5")
 def max_resource_size(context: Context, resource: Resource) -> str:
     return str(context.limits.max_resource_size)
 
 
-@live(caldav("min-date-time"), on=_CALENDARS, section="RFC 4791 5.2.6")
+@live(caldav("min-date-time"), on=_LIMITED, section="RFC 4791 5.2.6")
 def min_date_time(context: Context, resource: Resource) -> str:
     return context.limits.min_date_time
 
 
-@live(caldav("max-date-time"), on=_CALENDARS, section="RFC 4791 5.2.7")
+@live(caldav("max-date-time"), on=_LIMITED, section="RFC 4791 5.2.7")
 def max_date_time(context: Context, resource: Resource) -> str:
     return context.limits.max_date_time
 
 
-@live(caldav("max-instances"), on=_CALENDARS, section="RFC 4791 5.2.8")
+@live(caldav("max-instances"), on=(CALENDAR, INBOX), section="RFC 4791 5.2.8")
 def max_instances(context: Context, resource: Resource) -> str:
     return str(context.limits.max_instances)
 
 
-@live(caldav("max-attendees-per-instance"), on=_CALENDARS, section="RFC 4791 5.2.9")
+@live(caldav("max-attendees-per-instance"), on=_LIMITED, section="RFC 4791 5.2.9")
 def max_attendees_per_instance(context: Context, resource: Resource) -> str:
     return str(context.limits.max_attendees_per_instance)
 

@@ -5,6 +5,8 @@ Where scheduling is off none of them is there (404): clients take a URL for a pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from caldavd.context import Context
 from caldavd.default_calendar import default_calendar, set_default, takes_events
 from caldavd.errors import DEFAULT_CALENDAR_NEEDED, VALID_SCHEDULE_DEFAULT_CALENDAR_URL, failed
@@ -16,25 +18,30 @@ from caldavd.router import BadPath, OtherServer, Space
 from caldavd.xml.fragment import href
 from caldavd.xml.names import caldav, dav
 from caldavd.xml.parse import Element, child, text_of
-from scheduling import scheduler
-from storage.rows import Collection, PrincipalKind
+from storage.rows import Collection, CollectionKind
 
 
-def _box(context: Context, resource: Resource, name: str) -> str | None:
+def _load_boxes(context: Context, resources: Sequence[Resource]) -> None:
+    if context.scheduler is not None:
+        context.directory.load_boxes(one.principal for one in resources if one.principal is not None)
+
+
+def _box(context: Context, resource: Resource, kind: CollectionKind) -> str | None:
+    """``None`` for who has none: an account whose inbox is 404 does not work at all with Apple (clients.md 1.2)."""
     principal = resource.principal
-    if context.scheduler is None or principal is None or principal.kind is PrincipalKind.GROUP:
+    if context.scheduler is None or principal is None or not context.directory.has_box(principal, kind):
         return None
-    return href(context.router.below_home(resource.owner, (name,), collection=True))
+    return href(context.router.below_home(resource.owner, (kind.value,), collection=True))
 
 
-@live(caldav("schedule-inbox-URL"), on=(PRINCIPAL,), section="RFC 6638 2.2.1")
+@live(caldav("schedule-inbox-URL"), on=(PRINCIPAL,), section="RFC 6638 2.2.1", preload=_load_boxes)
 def schedule_inbox_url(context: Context, resource: Resource) -> str | None:
-    return _box(context, resource, scheduler.INBOX)
+    return _box(context, resource, CollectionKind.INBOX)
 
 
-@live(caldav("schedule-outbox-URL"), on=(PRINCIPAL,), section="RFC 6638 2.1.1")
+@live(caldav("schedule-outbox-URL"), on=(PRINCIPAL,), section="RFC 6638 2.1.1", preload=_load_boxes)
 def schedule_outbox_url(context: Context, resource: Resource) -> str | None:
-    return _box(context, resource, scheduler.OUTBOX)
+    return _box(context, resource, CollectionKind.OUTBOX)
 
 
 @live(caldav("schedule-tag"), on=(OBJECT,), section="RFC 6638 9.3")

@@ -8,7 +8,7 @@ from typing import Final
 from caldavd import errors
 from caldavd.context import Context
 from caldavd.errors import failed
-from caldavd.kinds import CALENDAR, HOME, PLAIN
+from caldavd.kinds import CALENDAR, HOME, INBOX, PLAIN
 from caldavd.properties.registry import load_stored
 from caldavd.request import INFINITY
 from caldavd.resources import Resource, of_collection, of_object
@@ -25,10 +25,11 @@ _ZONE_PROPERTIES: Final = ((CALDAV_NS, "calendar-timezone"), (CALDAV_NS, "calend
 def calendars_in(context: Context, resource: Resource, *, depth: int, privilege: str | None) -> Iterator[Resource]:
     """The calendars that a report on ``resource`` covers and where the user holds ``privilege`` (``None``: any).
 
-    A calendar stands for its members whatever Depth says (clients.md rule 11). A home or plain collection covers the
-    calendars in it with Depth 1 and infinity; with Depth 0 nothing, since it has no calendar objects of its own.
+    A calendar stands for its members whatever Depth says (clients.md rule 11), and so does an inbox (RFC 6638 section
+    2.3), which is in no other scope: what is in it is no calendar object of its owner. A home or plain collection
+    covers the calendars in it with Depth 1 and infinity; with Depth 0 nothing: it has no calendar objects of its own.
     """
-    if resource.kind is CALENDAR:
+    if resource.kind in (CALENDAR, INBOX):
         yield resource
         return
     if resource.kind not in (HOME, PLAIN) or depth == 0:

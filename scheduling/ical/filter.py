@@ -229,6 +229,8 @@ def _has_component(query: CompFilter, calendar: Component, zone: Zone) -> bool:
         if found and inner.time_range is not None:
             found = _with_alarm(inner, query.name, found, calendar, zone)
     if found and query.time_range is not None:
+        if query.name == "VEVENT" and any(item.first("DTSTART") is None for item in found):
+            return True  # a message in an inbox: "such components MUST always match" (RFC 6638 2.3)
         return any(True for _ in _among(found, query.time_range.seen_in(zone).components(calendar, query.name)))
     return bool(found)
 
