@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 
 from caldavd import provision
 from caldavd.auth.passwords import is_hash
+from caldavd.cli import room_rules
 from caldavd.privileges import NAMES
 from caldavd.xml.names import caldav, dav
 from storage.rows import AceWho, PrincipalKind
@@ -24,7 +25,7 @@ from storage.rows import AceWho, PrincipalKind
 #: The keys of an account. All but ``name`` may be left out; what is left out stays as it is.
 KEYS: Final = (
     "name", "kind", "displayname", "email", "password", "hash", "timezone", "language", "admin", "quota", "members",
-    "rights",
+    "rights", *room_rules.KEYS,
 )  # fmt: skip
 #: The tables of a TOML file and the kinds in a CSV file.
 KINDS: Final = {
@@ -67,6 +68,7 @@ class Account:
     admin: bool | None = None
     quota: int | None = None
     members: tuple[str, ...] | None = None
+    room: room_rules.Said = field(default_factory=room_rules.Said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,9 @@ def _account(place: str, raw: Mapping[str, object]) -> Account:
     members = _words(raw.get("members")) if "members" in raw else None
     if members is not None and kind is not PrincipalKind.GROUP:
         raise ValueError("only a group has members")
+    room = room_rules.read(raw)
+    if room and kind not in (PrincipalKind.ROOM, PrincipalKind.RESOURCE):
+        raise ValueError(f"only a room and a resource have {', '.join(room_rules.KEYS)}")
     return Account(
         place=place,
         name=name,
@@ -214,6 +219,7 @@ def _account(place: str, raw: Mapping[str, object]) -> Account:
         admin=_truth(raw["admin"]) if "admin" in raw else None,
         quota=_bytes(raw["quota"]) if "quota" in raw else None,
         members=members,
+        room=room,
     )
 
 

@@ -16,6 +16,7 @@ import click
 
 from caldavd import provision
 from caldavd.auth.passwords import Cost, generate_password, hash_passwords, is_hash, verify
+from caldavd.cli import room_rules
 from caldavd.cli.accounts_file import EVERYBODY, Account, Accounts, Mistakes, Right, read
 from caldavd.cli.session import Failure, Session, collection_at, progress
 from storage.errors import AddressTaken, NameTaken
@@ -113,7 +114,7 @@ def _hashed(passwords: Mapping[str, str], names: Sequence[str], cost: Cost) -> I
 
 
 def _apply(tx: Transaction, session: Session, accounts: Accounts, hashes: Mapping[str, str]) -> Report:
-    """Everything, in one transaction: homes first, then principals, then members, then rights."""
+    """Everything, in one transaction: homes first, then principals, members, rooms, rights."""
     report = Report()
     owners = {one.name for one in accounts.accounts} | {right.owner for right in accounts.rights}
     tx.homes.lock_of(owners)
@@ -123,6 +124,9 @@ def _apply(tx: Transaction, session: Session, accounts: Accounts, hashes: Mappin
     for account in accounts.accounts:
         if account.members is not None and _members(tx, account):
             news[account.name].append("members")
+    for account in accounts.accounts:
+        if account.room:
+            news[account.name] += _room(tx, account)
     for name, changes in news.items():
         if "added" in changes:
             report.added += 1
@@ -219,6 +223,16 @@ def _members(tx: Transaction, account: Account) -> bool:
         return False
     tx.principals.set_members(group.id, sorted(wanted))
     return True
+
+
+def _room(tx: Transaction, account: Account) -> list[str]:
+    """Sets how a room answers and what it offers; returns what was changed, in words."""
+    room = tx.principals.by_name(account.name)
+    assert room is not None
+    try:
+        return room_rules.apply(tx, room, account.room)
+    except Failure as error:
+        raise Failure(f"{account.place}: {error.message} Nothing was changed.") from error
 
 
 def _right(tx: Transaction, right: Right) -> bool:
