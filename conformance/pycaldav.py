@@ -1,7 +1,10 @@
 """python-caldav's own functional tests (from its source distribution), synchronous and asynchronous.
 
-The feature profile is empty, so nothing is excused: the library expects all of RFC 4791, scheduling and principal
-search. It runs with an environment of its own and with three accounts for its scheduling tests.
+The library expects all of RFC 4791, scheduling and principal search; the feature profile adds what it does not expect by
+itself (``CLAIMED``), without which it would leave tests out, and takes away the one feature that RFC 6638 forbids
+(``NOT_DONE``). It runs with an
+environment of its own and with three more accounts for its scheduling tests. All of them have names that are mail
+addresses, which some tests ask for.
 """
 
 from __future__ import annotations
@@ -16,8 +19,18 @@ from conformance.environments import HERE, environment, sources
 from conformance.target import Target
 from conformance.verdicts import Outcome, Verdict, named
 
-ACCOUNT = 3
-SCHEDULING = (4, 5, 6)
+ACCOUNT = 1
+SCHEDULING = (2, 3, 4)
+#: What the library takes to be missing, or not known, unless a profile says so.
+CLAIMED = (
+    "scheduling.freebusy-query",
+    "scheduling.schedule-tag",
+    "search.text.comp-type-optional",
+    "search.time-range.comp-type-optional",
+)
+#: An attendee's PUT is a direct change, after which the Schedule-Tag is another one whatever it changes (RFC 6638
+#: section 3.2.10, rule 3 for attendees): with the old one a second device would undo the answer of the first.
+NOT_DONE = ("scheduling.schedule-tag.stable-partstat",)
 TIMEOUT = 900  # seconds
 NAME = "Caldavd"
 FILES = ("tests/test_caldav.py", "tests/test_async_integration.py")
@@ -32,16 +45,19 @@ def requirement() -> str:
 
 def version(_: Path) -> str:
     """The version of the tests."""
-    return f"the tests of {requirement().replace('==', ' ')} with an empty feature profile"
+    return f"the tests of {requirement().replace('==', ' ')} with a feature profile that claims more than its own"
 
 
 def configuration(target: Target) -> str:
     """What the tests read: the server, the account and those for scheduling. JSON would do as well: it is YAML."""
-    account = target.account(ACCOUNT)
+    account = target.mail_account(ACCOUNT)
     lines = ["test-servers:", f"  {NAME}:", "    type: external", "    enabled: true", f"    url: {target.url}"]
-    lines += [f"    username: {account.name}", f"    password: {account.password}", "    scheduling_users:"]
+    lines += [f"    username: {account.name}", f"    password: {account.password}", "    features:"]
+    lines += [f"      {name}: {{support: full}}" for name in CLAIMED]
+    lines += [f"      {name}: {{support: unsupported}}" for name in NOT_DONE]
+    lines.append("    scheduling_users:")
     for number in SCHEDULING:
-        person = target.account(number)
+        person = target.mail_account(number)
         lines.append(f"      - {{url: '{target.url}', username: {person.name}, password: {person.password}}}")
     return "\n".join(lines) + "\n"
 

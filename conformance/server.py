@@ -3,6 +3,7 @@
 `make conform-server` runs one until Ctrl-C; a driver writes `with server.start() as running: …` and has `running.url`.
 Accounts: user01 to user40, group01 to group10 with four of them each, location01 to location10 (rooms), resource01 to
 resource10, and admin (all privileges everywhere). The password of each is its name, the address is NAME@example.com.
+Beside them mail01@example.com to mail04@example.com, whose names are their addresses.
 
 Everything is in a temporary folder that goes when the server stops. Hashes are cheap and failed logins are not counted
 out here: it is no server for anything but tests.
@@ -152,6 +153,7 @@ def accounts() -> str:
     """The fixed accounts as a file for `caldavd user import`."""
     people = [f"user{number:02}" for number in range(1, 41)]
     parts = [_entry("person", name, name.replace("user", "User ")) for name in people]
+    parts += [_entry("person", f"mail{number:02}@example.com", f"Mail {number:02}") for number in range(1, 5)]
     parts.append(_entry("person", "admin", "Administrator") + "admin = true\n")
     for number in range(1, 11):
         members = ", ".join(f'"{name}"' for name in people[4 * number - 4 : 4 * number])
@@ -162,7 +164,8 @@ def accounts() -> str:
 
 
 def _entry(kind: str, name: str, displayname: str) -> str:
-    values = {"name": name, "displayname": displayname, "email": f"{name}@example.com", "password": name}
+    email = name if "@" in name else f"{name}@example.com"
+    values = {"name": name, "displayname": displayname, "email": email, "password": name}
     return f"[[{kind}]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items())
 
 
@@ -222,7 +225,7 @@ def main() -> int:
         print(f"url       {server.url}")
         print(f"port      {server.url.rsplit(':', 1)[1].strip('/')}")
         print(
-            "accounts  user01 to user40, admin, group01 to group10, location01 to location10, resource01 to resource10"
+            "accounts  user01 to user40, mail01@example.com to mail04@example.com, admin, group01 to group10, location01 to location10, resource01 to resource10"
         )
         print("password  the name; address NAME@example.com")
         print("paths     /principals/NAME/  /calendars/NAME/calendar/  /calendars/NAME/tasks/  /.well-known/caldav")

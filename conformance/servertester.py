@@ -6,6 +6,8 @@ feature is one that a server should not have.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from conformance.environments import environment
 from conformance.target import Target
 from conformance.verdicts import Outcome, Verdict, named
 
-ACCOUNT = 2
+#: The first is the one that is probed, the others are for what takes several people.
+ACCOUNTS = (1, 2)
 TIMEOUT = 600  # seconds
 FEATURE = re.compile(
     r"^## (?P<name>\S+)\nFeature support level found: (?P<level>\S+)\n"
@@ -36,13 +39,16 @@ def version(_: Path) -> str:
 
 def run(target: Target, folder: Path) -> Iterator[Verdict]:
     """The verdicts of all its probes."""
-    account = target.account(ACCOUNT)
+    sections = {}
+    for number in ACCOUNTS:
+        account = target.mail_account(number)
+        names = ("caldav_url", "caldav_username", "caldav_password")
+        sections[f"account{number}"] = dict(zip(names, (target.url, account.name, account.password), strict=True))
+    (folder / "caldav.json").write_text(json.dumps(sections), "utf-8")
+    chosen = [word for name in sections for word in ("--config-section", name)]
     done = subprocess.run(
-        [
-            environment("pycaldav") / "caldav-server-tester",
-            *("--caldav-url", target.url),
-            *("--caldav-username", account.name, "--caldav-password", account.password, "--verbose"),
-        ],
+        [environment("pycaldav") / "caldav-server-tester", *chosen, "--verbose"],
+        env={**os.environ, "CALDAV_CONFIG_FILE": str(folder / "caldav.json")},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

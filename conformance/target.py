@@ -40,6 +40,11 @@ class Target:
         parts = urllib.parse.urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
+    def mail_account(self, number: int) -> Account:
+        """The fixed account mail01@example.com …: a login name that is a mail address, as many hosters give out."""
+        name = f"mail{number:02}@example.com"
+        return Account(name, name, name)
+
     def account(self, number: int) -> Account:
         """The fixed account user01, user02 …; each suite uses accounts of its own."""
         name = f"user{number:02}"
