@@ -88,7 +88,7 @@ def _of(context: Context, resource: Resource, owner: Principal | None) -> Whose:
 def _of_person(context: Context, resource: Resource, owner: Principal | None) -> Whose:
     home = resolve(context.tx, context.router, Location(Space.HOME, resource.owner))
     calendars = list(calendars_in(context, home, depth=INFINITY, privilege=READ_FREE_BUSY))
-    if not calendars and not context.access.has(resource, READ_FREE_BUSY):
+    if not calendars and not context.access.has(home, READ_FREE_BUSY):
         # An empty answer would say that somebody is free who has not told (404 as in section 7.10).
         raise not_found("Nothing about when they are busy is shared with you.")
     return _whose(context, calendars, owner, inbox=_inbox(context, resource))
