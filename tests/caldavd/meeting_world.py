@@ -7,7 +7,7 @@ CET, and then that all overlap at 18:00 to 21:00 CET, which cannot both be; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -65,9 +65,8 @@ def calendar(*lines: str, kind: str = "VEVENT") -> str:
 
 def meeting(uid: str, start: datetime, end: datetime, *more: str, summary: str = "Secret plan") -> str:
     """An event; ``more`` are further content lines."""
-    return calendar(
-        f"UID:{uid}", "DTSTAMP:20260101T000000Z", f"DTSTART:{utc(start)}", f"DTEND:{utc(end)}", f"SUMMARY:{summary}", *more
-    )  # fmt: skip
+    when = (f"DTSTART:{utc(start)}", f"DTEND:{utc(end)}")
+    return calendar(f"UID:{uid}", "DTSTAMP:20260101T000000Z", *when, f"SUMMARY:{summary}", *more)
 
 
 def working(zone: str, hours: tuple[int, int]) -> str:
@@ -116,8 +115,8 @@ class MeetingWorld:
         for name, spans in BUSY.items():
             for number, span in enumerate([*spans, *([ALL_HANDS] if name in ZONES else [])]):
                 self._put(admin, name, f"busy{number}", meeting(f"{name}{number}", *_between(span)))
-        for name in ZONES:
-            self.state(name, working(ZONES[name], HOURS[name]))
+        for name, zone in ZONES.items():
+            self.state(name, working(zone, HOURS[name]))
             for uid, text in _past(name):
                 self._put(admin, name, uid, text)
 
@@ -149,13 +148,16 @@ def _past(name: str) -> Iterator[tuple[str, str]]:
             answer = "ACCEPTED" if week <= accepted else "DECLINED"
             start = at(day, "09:30", week=-week)
             uid = f"{name}-{day}-{week}"
-            yield uid, meeting(
-                uid, start, start + timedelta(minutes=30), "ORGANIZER;SCHEDULE-AGENT=CLIENT:mailto:chef@elsewhere.example",
-                f"ATTENDEE;PARTSTAT={answer}:mailto:{name}@example.org",
-            )  # fmt: skip
+            yield uid, meeting(uid, start, start + timedelta(minutes=30), *invited(name, answer))
 
 
-def question(*inner: str, duration: str = "PT30M", start: datetime = MONDAY, days: float = 5, **attributes: str) -> str:
+def invited(name: str, partstat: str) -> tuple[str, str]:
+    """Lines of a meeting of somebody else, who sends the invitations, with somebody's answer to it."""
+    organizer = "ORGANIZER;SCHEDULE-AGENT=CLIENT:mailto:chef@elsewhere.example"
+    return organizer, f"ATTENDEE;PARTSTAT={partstat}:mailto:{name}@example.org"
+
+
+def question(*inner: str, duration: str = "PT30M", start: datetime = MONDAY, days: float = 5) -> str:
     """A find-time; ``inner`` are its other elements."""
     end = start + timedelta(days=days)
     return (
@@ -167,9 +169,6 @@ def question(*inner: str, duration: str = "PT30M", start: datetime = MONDAY, day
 def attendee(name: str, role: str = "REQ-PARTICIPANT") -> str:
     """One who comes, by the mail address."""
     return f'<F:attendee role="{role}"><D:href>mailto:{name}@example.org</D:href></F:attendee>'
-
-
-Ask = Callable[[str, str], Answer]
 
 
 def ask(application: Application, name: str, body: str, **headers: str) -> Answer:
