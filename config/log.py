@@ -97,8 +97,8 @@ def _rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-#: Libraries that tell each of their steps at level info.
-_TALKATIVE = ("alembic", "radicale")
+#: Libraries that tell each of their steps at level info; "mail" is aiosmtpd.
+_TALKATIVE = ("alembic", "radicale", "mail")
 
 #: The formatter for each ``[logging] format``.
 FORMATTERS: dict[Format, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}

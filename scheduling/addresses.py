@@ -24,8 +24,9 @@ from urllib.parse import quote
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ENCODED: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
-#: An addr-spec (RFC 5322 3.4.1) without comments, quoted strings and address literals.
-_MAILBOX: Final = re.compile(r"[^\s@,;:<>()\[\]\\\"\x00-\x1f\x7f]{1,64}@[^\s@,;:<>()\[\]\\\"\x00-\x1f\x7f]{1,255}")
+#: An addr-spec (RFC 5322 3.4.1) without comments, quoted strings and address literals. RFC 5321 4.5.3.1.1 has 64 octets
+#: in front of the ``@``, and a server MAY take more: where answers to iCloud's invitations go (imip.me.com) it is 80.
+_MAILBOX: Final = re.compile(r"[^\s@,;:<>()\[\]\\\"\x00-\x1f\x7f]{1,128}@[^\s@,;:<>()\[\]\\\"\x00-\x1f\x7f]{1,255}")
 _CACHED: Final = 200  # longer addresses are not remembered, so that the cache stays small
 
 

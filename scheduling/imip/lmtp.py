@@ -146,7 +146,14 @@ class _Protocol(LMTP):
     line_length_limit = _LINE
 
     def __init__(self, handler: _Handler, *, size: int, open_ones: set[_Protocol]) -> None:
-        super().__init__(handler, data_size_limit=size, enable_SMTPUTF8=True, ident="caldavd", timeout=SILENCE)
+        super().__init__(
+            handler,
+            data_size_limit=size,
+            enable_SMTPUTF8=True,
+            hostname=socket.gethostname(),
+            ident="caldavd",
+            timeout=SILENCE,
+        )
         self._open = open_ones
         self._due = 0
 

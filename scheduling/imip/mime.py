@@ -15,7 +15,7 @@ import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from email.errors import MessageError
+from email.errors import InvalidHeaderDefect, MessageError
 from email.headerregistry import HeaderRegistry
 from email.utils import getaddresses
 from functools import cached_property
@@ -37,6 +37,8 @@ MAX_ADDRESSES_FIELD: Final = 64_000
 _HEAD_ENDS: Final = re.compile(rb"(?:\A|\n)\r?\n")
 #: A field and its continuation lines (RFC 5322 2.2); what is none is passed over.
 _FIELD: Final = re.compile(rb"^([!-9;-~]{1,100})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+#: Anything but another address, and then one in angle brackets.
+_ONE_ANGLE: Final = re.compile(r"[^<>,;]*<([^<>,;:\s\"()]+@[^<>,;:\s\"()@]+)>\s*")
 _BOUNDARY: Final = re.compile(r"[\x20-\x7e]{1,200}")
 _UNFOLD: Final = re.compile(r"\r?\n(?=[ \t])")
 _NEITHER: Final = re.compile(r"[\r\n\0]")
@@ -64,12 +66,19 @@ class Head:
         return (value for key, value in self.fields if key == name)
 
     def mailboxes(self, name: str) -> tuple[str, ...]:
-        """The addr-specs in the fields ``name`` as they are written; what is none is left out."""
+        """The addr-specs in the fields ``name`` as they are written; what is none is left out.
+
+        Of a field that is broken before its one ``<address>`` (an ``@`` in a name without quotes is common), that one.
+        """
         found: list[str] = []
         for value in self.all(name):
             try:
                 header = _registry(name, value) if len(value) <= MAX_FIELD else None
             except _BROKEN:
+                continue
+            if any(isinstance(one, InvalidHeaderDefect) for one in getattr(header, "defects", ())):
+                match = _ONE_ANGLE.fullmatch(value)
+                found += [match[1]] if match is not None else []
                 continue
             addresses = getattr(header, "addresses", ())
             found += [str(one.addr_spec) for one in addresses if one.username and one.domain]
