@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scheduling.copying import put_in
-from scheduling.ical.lines import amend, edit, remove
+from scheduling.ical.lines import Component, amend, edit, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scheduling.ical.lines import Component, ContentLine, Edit
+    from scheduling.ical.lines import ContentLine, Edit
 
 
 class Amendments:
@@ -55,9 +55,14 @@ class Amendments:
         if not self:
             return self.source
         edits = [remove(item) for item in self._removed.values()]
-        gone = [(item.start, item.end) for item in self._removed.values()]
         for start, line in self._lines.items():
-            if not any(first <= start < last for first, last in gone):
+            if not self._is_gone(start):
                 edits.append(amend(self.source, line, self._params.get(start, {}), value=self._values.get(start)))
         # What is put in comes before what is changed at the same place.
         return edit(self.source, [*self._put, *edits])
+
+    def _is_gone(self, start: int) -> bool:
+        """Whether a line lies in what is removed; one that lies in a component goes with it."""
+        if start in self._removed:
+            return True
+        return any(one.start <= start < one.end for one in self._removed.values() if isinstance(one, Component))
