@@ -253,7 +253,7 @@ def _put_and_die(url: str, when: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     if when == "before":
-        SqlJournal.add = lambda *_: kill()  # type: ignore[method-assign, assignment]
+        SqlJournal.add = lambda *_: kill()  # type: ignore[method-assign]
     server(open_store(url), Postbox(wake=kill))("anna").put(HREF, TEXT)
 
 
