@@ -127,7 +127,7 @@ def compose(
     )
     out.add_attachment(text, maintype="application", subtype="ics", cte="base64", filename=_file_name(message))
     out["Content-Language"] = reader.language.tag
-    _name_boundaries(out, message.key)
+    _tidy(out, message.key)
     _check_fields(out)
     return out
 
@@ -224,11 +224,14 @@ def _for_others(snapshot: Snapshot, mailtos: Mapping[str, str]) -> bytes:
     return work.made()
 
 
-def _name_boundaries(mail: EmailMessage, key: str) -> None:
+def _tidy(mail: EmailMessage, key: str) -> None:
     """The same boundaries each time. Nobody can know one beforehand and write it into a description: it is a hash."""
     multiparts = [part for part in mail.walk() if part.is_multipart()]
     for number, part in enumerate(multiparts):
         part.set_boundary(f"=_{key[:_KEY_DIGITS]}_{number}")
+    for part in mail.walk():
+        if part is not mail:  # RFC 2045 4: the field is for whole messages
+            del part["MIME-Version"]
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------

@@ -30,6 +30,11 @@ def check(session: Session) -> None:
             value = getattr(getattr(settings, section), key)
             if value != getattr(getattr(usual, section), key):
                 click.echo(f"[{section}] {key} = {_shown(settings, section, key, value)}")
+    if settings.mail.smtp_host and not settings.server.base_url:
+        click.echo(
+            "Mails have no links to accept, decline or propose another time: set [server] base_url to the URL by which "
+            'people elsewhere reach this server, such as "https://calendar.example.org".'
+        )
 
 
 def _shown(settings: Settings, section: str, key: str, value: object) -> str:
@@ -38,7 +43,7 @@ def _shown(settings: Settings, section: str, key: str, value: object) -> str:
         return toml_value(settings.secret_url)
     if (section, key) == ("freebusy", "redis"):
         return toml_value(without_password(settings.freebusy.redis))
-    if key == "password":
+    if key.endswith("password"):
         return toml_value("…")
     if isinstance(value, dict):
         return toml_value(dict.fromkeys(value, "…"))

@@ -24,7 +24,7 @@ from caldavd.xml.names import caldav
 from scheduling.addresses import normal
 from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message, received
-from scheduling.scheduler import Person
+from scheduling.people import Person, Site
 from scheduling.snapshot import Snapshot, read
 
 #: Seen before the body is parsed: whether the request writes decides how its transaction begins.
@@ -66,7 +66,8 @@ def _messages(context: Context, resource: Resource, sent: Snapshot) -> list[Mess
     organizer = sent.organizer
     if owner is None or organizer is None:
         raise failed(VALID_ORGANIZER, message="The message needs the ORGANIZER of the meeting that it is about.")
-    mine = Person.of(owner).actor.addresses
+    site = context.scheduler.site if context.scheduler is not None else Site()
+    mine = Person.of(owner, site.names_of(owner, context.request.body)).actor.addresses
     stored = _stored(context, owner.home_id, sent.uid)
     if stored.organizer is None or stored.organizer.address != organizer.address:
         raise failed(VALID_ORGANIZER, message="The meeting that the message is about has another ORGANIZER.")

@@ -129,7 +129,8 @@ class Visit:
         except ICalendarError:
             found = None
         organizer = found.organizer if found is not None else None
-        if found is None or organizer is None or organizer.address not in Person.of(self.owner).actor.addresses:
+        names = self.scheduler.site.names_of(self.owner, self.row.body)
+        if found is None or organizer is None or organizer.address not in Person.of(self.owner, names).actor.addresses:
             raise self.stop(410, "gone")
         return found
 

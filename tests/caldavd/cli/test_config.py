@@ -26,6 +26,14 @@ def test_check_shows_what_differs_and_hides_passwords(cli: Cli, folder: Path) ->
     assert "There is no config file" in cli("config", "check").output
 
 
+def test_check_says_when_mails_have_no_links(cli: Cli, folder: Path) -> None:
+    mail = '[mail]\nsmtp_host = "localhost"\nsecurity = "none"\naddress = "calendar@example.org"\n'
+    (folder / "caldavd.toml").write_text(mail, "utf-8")
+    assert "Mails have no links" in cli("config", "check").output
+    (folder / "caldavd.toml").write_text('[server]\nbase_url = "https://calendar.example.org"\n' + mail, "utf-8")
+    assert "Mails have no links" not in cli("config", "check").output
+
+
 def test_check_shows_files_lists_and_sizes(cli: Cli, folder: Path) -> None:
     text = '[server]\ntls_certificate = "c.pem"\ntls_key = "k.pem"\ntrusted_proxies = ["10.0.0.0/8"]\n'
     (folder / "caldavd.toml").write_text(text + '[limits]\nmax_body_size = "30 MiB"\n', "utf-8")
