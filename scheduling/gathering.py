@@ -226,7 +226,7 @@ class _Gathering:
             question.duration,
             equipment=question.equipment,
             people=question.people,
-            needs_room=question.needs_room,
+            needs_room=question.needs_room and question.rooms is not None,
             place=question.place,
             step=question.step or self.finder.step,
             count=question.count or self.finder.slots,
