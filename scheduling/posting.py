@@ -106,7 +106,8 @@ def post_notice(
     tx.queue.add(MAIL, jobs([mail]))
     tx.after_commit(postbox.wake)
     where = "queued for mail, beside the inbox item"
-    tx.journal.add([JournalEntry(tx.now, own.uid, own.sender, own.recipient, own.method, PENDING, where, "")])
+    why = "Hardly any client shows a proposal, or the answer to one, in an inbox."
+    tx.journal.add([JournalEntry(tx.now, own.uid, own.sender, own.recipient, own.method, PENDING, where, why)])
 
 
 def _preferred_first(principal: Principal) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 from dataclasses import replace
@@ -440,3 +441,22 @@ def test_zones_that_are_only_named_are_defined_for_others() -> None:
         assert text.count(b"BEGIN:VTIMEZONE") == 1
         assert b"RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\r\n" in text
         assert text.index(b"TZID:Europe/Berlin") < text.index(b"BEGIN:VEVENT")
+
+
+def test_who_lives_here_is_told_in_their_own_language_and_zone() -> None:
+    mail = compose(replace(invitation(), reader_language="de", reader_timezone="America/New_York"), LETTERHEAD)
+    assert mail["Content-Language"] == "de"
+    assert "(America/New_York, UTC-05:00)" in plain(mail)
+
+
+def test_a_mail_that_an_older_version_has_queued_is_read() -> None:
+    (job,) = jobs([invitation()])
+    head = json.loads(job.payload)
+    for name in ("reader_language", "reader_timezone", "notice"):
+        del head[name]
+    assert decoded(json.dumps(head).encode(), job.text) == invitation()
+
+
+def test_only_the_whole_mail_has_a_mime_version() -> None:
+    mail = compose(invitation(), LETTERHEAD)
+    assert mail.as_bytes().count(b"MIME-Version: 1.0") == 1
