@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from scheduling import bookings, crowds, groups, invited_groups, itip
-from scheduling.delivery import FORWARDED, Copy, Delivery, scheduled_row
+from scheduling.copies import Copies, Copy, scheduled_row
+from scheduling.delivery import FORWARDED, Delivery
 from scheduling.itip import Message
 from scheduling.outcome import INVALID_USER, Refusal
 from scheduling.people import Person, Site
@@ -124,13 +125,13 @@ class Scheduler:
         if out.role == "none":
             return Changed(after, "", takes_part=False)
         run.reason = out.reason
-        copy = run.open(person, before, out.text if after is not None else None)
+        copy = run.copies.open(person, before, out.text if after is not None else None)
         run.deliver(copy, out.messages, before=was)
         if forwarded and copy.text is not None:
             copy.text = itip.with_statuses(copy.text, dict.fromkeys(forwarded, FORWARDED), on="attendee")
         run.finish()
         kept = before.schedule_tag if before is not None else ""
-        tag = kept if kept and not (out.significant or copy.significant) else run.tag
+        tag = kept if kept and not (out.significant or copy.significant) else run.copies.tag
         return Changed(copy.text, tag if copy.text is not None else "", takes_part=True)
 
     def _expanded(
@@ -141,7 +142,7 @@ class Scheduler:
             return after, ()
         snapshot = read(after)
         assert snapshot is not None
-        inside = invited_groups.members(run.tx, run.principals(snapshot.addresses), snapshot.addresses)
+        inside = invited_groups.members(run.tx, run.copies.principals(snapshot.addresses), snapshot.addresses)
         if not inside:
             return after, ()
         text = groups.expanded(after, inside, before=was)
@@ -209,4 +210,4 @@ class Scheduler:
 
     def _delivery(self, tx: Transaction, held: frozenset[str], reason: str = "") -> Delivery:
         now = datetime.fromtimestamp(tx.now, UTC)
-        return Delivery(tx, held, now, self.postbox, self.site, self.rooms, reason, self.most_shown)
+        return Delivery(tx, held, now, Copies(tx, self.site), self.postbox, self.rooms, reason, self.most_shown)
