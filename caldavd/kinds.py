@@ -149,7 +149,10 @@ DAV_TOKENS: Final = (
 )
 DAV_HEADER: Final = ", ".join(DAV_TOKENS)
 #: The same where scheduling is on (RFC 6638 section 2): clients then leave invitations to the server.
-DAV_HEADER_SCHEDULING: Final = ", ".join((*DAV_TOKENS, "calendar-auto-schedule"))
+#: Apple shows its panel for working hours where the last two are there (RFC 7953 section 7.2.1; clients.md section 13).
+DAV_HEADER_SCHEDULING: Final = ", ".join(
+    (*DAV_TOKENS, "calendar-auto-schedule", "calendar-availability", "inbox-availability")
+)
 #: Methods that OPTIONS names everywhere; Evolution and DAVx5 read PUT, POST, DELETE and MKCALENDAR there (golden 7).
 ALL_METHODS: Final = (
     "OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "MKCOL", "MKCALENDAR",

@@ -26,6 +26,7 @@ from scheduling.ical.recurrence import recurrence_sets
 from scheduling.ical.rrule import Budget
 from scheduling.ical.timerange import availability_bounds
 from scheduling.ical.timezones import Zones
+from scheduling.ical.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,8 +40,28 @@ PROPERTIES: Final = (
 )
 #: Components and their AVAILABLEs that are looked at (RFC 7953 section 8: the complexity MUST be limited).
 MAX_PARTS: Final = 500
+#: What the recurrences of all of somebody's VAVAILABILITYs may cost together, a fifth of a second.
+_STEPS: Final = 60_000
 #: A PRIORITY of 0, or none, is the lowest level (RFC 7953 section 4).
 _LOWEST: Final = 10
+
+
+#: Bytes of the text in ``calendar-availability``, which is read for every question.
+MAX_SIZE: Final = 256 * 1024
+
+
+def check_property(body: bytes) -> None:
+    """Whether a text may be the value of ``calendar-availability`` (RFC 7953 7.2.4).
+
+    Raises ICalendarError, with the line, for everything but one VAVAILABILITY and the time zones that it needs.
+    """
+    if len(body) > MAX_SIZE:
+        raise ICalendarError(f"It has {len(body)} bytes, and working hours may have at most {MAX_SIZE} here.")
+    calendar = validate(body, supported=("VAVAILABILITY",)).calendar
+    found = [one for one in calendar.components if one.name != "VTIMEZONE"]
+    if len(found) > 1:
+        message = "calendar-availability holds one VAVAILABILITY and time zones, nothing else (RFC 7953 section 7.2.4)."
+        raise ICalendarError(message, found[1].line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,8 @@ def availability(bodies: Iterable[bytes], start: int, end: int, zone: Zone) -> A
 
     ``zone`` is that of floating times. A text that cannot be read says nothing.
     """
-    layers = [layer for body in bodies for layer in _layers(body, start, end, zone)][:MAX_PARTS]
+    budget = Budget(_STEPS)
+    layers = [layer for body in bodies for layer in _layers(body, start, end, zone, budget)][:MAX_PARTS]
     if not layers:
         return None
     unavailable: list[BusyPeriod] = []
@@ -82,13 +104,12 @@ def availability(bodies: Iterable[bytes], start: int, end: int, zone: Zone) -> A
     return Availability(tuple(available), tuple(unavailable))
 
 
-def _layers(body: bytes, start: int, end: int, zone: Zone) -> Iterator[_Layer]:
+def _layers(body: bytes, start: int, end: int, zone: Zone, budget: Budget) -> Iterator[_Layer]:
     try:
         calendar = parse(body)
     except ICalendarError:
         return
     zones = Zones(calendar, zone)
-    budget = Budget()
     for component in calendar.components[:MAX_PARTS]:
         if component.name != "VAVAILABILITY":
             continue

@@ -129,9 +129,9 @@ def carry_out(context: Context, resource: Resource, instructions: list[Instructi
             context.tx.properties.remove(owner, principal_id=0, namespace=namespace, name=name)
         else:
             context.tx.properties.set(StoredProperty(owner, 0, namespace, name, serialize(one.value)))
-            if row is not None and row.instead_of:
-                other_namespace, other = split(row.instead_of)
-                context.tx.properties.remove(owner, principal_id=0, namespace=other_namespace, name=other)
+        if row is not None and row.instead_of:  # the same under another name: it is replaced, or removed, as well
+            other_namespace, other = split(row.instead_of)
+            context.tx.properties.remove(owner, principal_id=0, namespace=other_namespace, name=other)
     if any(one.value is not None for one in instructions):
         stored = context.tx.properties.of([owner], principal_id=0).get(owner, ())
         if len(stored) > MAX_STORED or sum(len(one.xml) for one in stored) > MAX_STORED_BYTES:

@@ -19,9 +19,10 @@ from scheduling.ical.zone_text import definition, name_in
 
 #: The components that a calendar takes when it was made without ``supported-calendar-component-set``.
 COMPONENTS: Final = ("VEVENT", "VTODO", "VJOURNAL")
-#: What may be asked for in ``supported-calendar-component-set``: also stored busy times (RFC 4791 section 4.1), which
-#: only free-busy-query reads and which no client expects in a calendar that it did not make so.
-MAKEABLE: Final = (*COMPONENTS, "VFREEBUSY")
+#: What may be asked for in ``supported-calendar-component-set``: also stored busy times (RFC 4791 section 4.1) and
+#: working hours (RFC 7953 section 7.1), which only questions about busy times read and which no client expects in a
+#: calendar that it did not make so.
+MAKEABLE: Final = (*COMPONENTS, "VFREEBUSY", "VAVAILABILITY")
 #: The media types of ``supported-calendar-data``: type and version.
 CALENDAR_DATA: Final = (("text/calendar", "2.0"), ("application/calendar+json", "2.0"))
 COLLATIONS: Final = ("i;ascii-casemap", "i;octet", "i;unicode-casemap")  # RFC 4791 section 7.5, RFC 5051

@@ -6,18 +6,21 @@ Where scheduling is off none of them is there (404): clients take a URL for a pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from caldavd.context import Context
 from caldavd.default_calendar import default_calendar, set_default, takes_events
-from caldavd.errors import DEFAULT_CALENDAR_NEEDED, VALID_SCHEDULE_DEFAULT_CALENDAR_URL, failed
+from caldavd.errors import DEFAULT_CALENDAR_NEEDED, VALID_CALENDAR_DATA, VALID_SCHEDULE_DEFAULT_CALENDAR_URL, failed
 from caldavd.kinds import INBOX, OBJECT, PRINCIPAL
-from caldavd.properties.registry import live, stored, written
+from caldavd.properties.registry import Reader, live, stored, written
 from caldavd.resources import Resource
 from caldavd.response import quoted
 from caldavd.router import BadPath, OtherServer, Space
-from caldavd.xml.fragment import href
-from caldavd.xml.names import caldav, dav
-from caldavd.xml.parse import Element, child, text_of
+from caldavd.xml.fragment import href, text
+from caldavd.xml.names import caldav, cs, dav, split
+from caldavd.xml.parse import Element, child, parse, text_of
+from scheduling.availability import check_property
+from scheduling.ical.lines import ICalendarError
 from storage.rows import Collection, CollectionKind
 
 
@@ -91,5 +94,35 @@ def schedule_default_calendar_url(context: Context, resource: Resource) -> str:
     return href(context.router.below_home(resource.owner, found.path, collection=True)) if found is not None else ""
 
 
-# A VAVAILABILITY in a VCALENDAR: working hours (RFC 7953 section 7.2.4; Apple's older spelling beside it).
-stored(caldav("calendar-availability"), on=(INBOX,), section="RFC 7953 7.2.4")
+_AVAILABILITY: Final = (caldav("calendar-availability"), cs("calendar-availability"))
+
+
+def _check_availability(context: Context, resource: Resource, value: Element | None) -> None:
+    """A VCALENDAR with one VAVAILABILITY: working hours (RFC 7953 section 7.2.4)."""
+    if value is None:
+        return
+    try:
+        check_property((value.text or "").encode())
+    except ICalendarError as error:
+        raise failed(VALID_CALENDAR_DATA, message=f"calendar-availability: {error}") from error
+
+
+def _availability_called(name: str) -> Reader:
+    def read(context: Context, resource: Resource) -> str | None:
+        kept = resource.stored.get(split(name))
+        return text(parse(kept.xml).text or "") if kept is not None else None
+
+    return read
+
+
+# One value with two names, of which one is stored: that of the RFC, and the one that Apple's programs had before there
+# was an RFC and still ask for (clients.md section 1.10).
+for _name, _other in (_AVAILABILITY, _AVAILABILITY[::-1]):
+    stored(
+        _name,
+        on=(INBOX,),
+        section="RFC 7953 7.2.4",
+        validate=_check_availability,
+        default=_availability_called(_other),
+        instead_of=_other,
+    )

@@ -42,6 +42,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scheduling.ical import recur, timezones, values
+from scheduling.ical.available import check_availability
 from scheduling.ical.lines import OBJECT_LIMITS, ContentLine, ICalendarError, parse, text
 from scheduling.ical.values import Moment, Period
 
@@ -298,6 +299,8 @@ def check_component(component: Component) -> None:
         raise _refuse("A VEVENT has no DTSTART (RFC 5545 3.6.1).", component)
     _check_once(component)
     check_values(component)
+    if component.name == "VAVAILABILITY":
+        check_availability(component)
 
 
 def check_values(component: Component) -> None:
