@@ -247,6 +247,10 @@ class _Wanted:
         at = 0 if start is None else bisect_right(self._ends, start)
         return at < len(self.periods) and (end is None or self.periods[at].start <= end)
 
+    def of(self, periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
+        """Those of many others that it meets."""
+        return [one for one in periods if self.meets(one.start, one.end)]
+
 
 def _taken(tx: Transaction, questions: Sequence[_Question]) -> dict[int, list[BusyPeriod]]:
     """When each room is taken by its other objects, disjoint and in order, as far as it matters; by principal."""
@@ -276,12 +280,13 @@ def _taken(tx: Transaction, questions: Sequence[_Question]) -> dict[int, list[Bu
         if said is None:
             unsaid.setdefault(row.collection_id, []).append(row.name)
         else:
-            found[home_id] += said
+            found[home_id] += wanted[home_id].of(said)
     for collection_id, names in unsaid.items():
         question = by_home[homes[collection_id]]
         for row in tx.objects.by_names(collection_id, names, columns=_BODY).values():
             case = question.case
-            found[homes[collection_id]] += busy(row.body, start, end, case.zone, owner=frozenset(case.room))
+            told = busy(row.body, start, end, case.zone, owner=frozenset(case.room))
+            found[homes[collection_id]] += wanted[homes[collection_id]].of(told)
     return {by_home[home_id].asked.room.id: _counting(by_home[home_id], periods) for home_id, periods in found.items()}
 
 

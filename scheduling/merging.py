@@ -66,8 +66,8 @@ class Merge:
         self.declined = frozenset(
             rid
             for rid in stored.exdates
-            if any(answer(update, rid, one) == "DECLINED" for one in me)
-            and (update.master is None or update.has_instance(rid))
+            # Only what is said of the instance itself: who has declined the series may just not have been invited to it.
+            if rid in update.parts and any(answer(update, rid, one) == "DECLINED" for one in me)
         )
         #: Changes so far, but for answers; and whose answers changed.
         self.touches = 0
