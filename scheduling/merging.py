@@ -66,7 +66,7 @@ class Merge:
         self.declined = frozenset(
             rid
             for rid in stored.exdates
-            # Only what is said of the instance itself: who has declined the series may just not have been invited to it.
+            # Only what is said of the instance itself: who has declined the series may not have been invited to it.
             if rid in update.parts and any(answer(update, rid, one) == "DECLINED" for one in me)
         )
         #: Changes so far, but for answers; and whose answers changed.
