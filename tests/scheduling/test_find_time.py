@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from random import Random
@@ -11,11 +12,24 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduling.availability import Availability, availability
-from scheduling.find_time import find_time
+from scheduling.find_time import alternatives, find_time, first_quarter, reach
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC, Zone, named
-from scheduling.ranking import CONSIDERATIONS
-from scheduling.slots import Answered, Attendee, Candidate, Ranking, Room, Settings, Suggestion, Weights, Wish
+from scheduling.ranking import CONSIDERATIONS, rank
+from scheduling.slots import (
+    Answered,
+    Attendee,
+    Candidate,
+    Engagement,
+    NotAWish,
+    Place,
+    Ranking,
+    Room,
+    Settings,
+    Suggestion,
+    Weights,
+    Wish,
+)
 from tests.scheduling.busy_world import object_of
 
 HOUR = 3600
@@ -205,6 +219,171 @@ class TestWhatIsPossible:
     def test_more_than_the_window_holds(self) -> None:
         assert find_time(wish(Attendee("a"), duration=2 * DAY)) == []
         assert find_time(Wish((Attendee("a"),), MONDAY, MONDAY - DAY, HOUR)) == []
+
+
+class TestAlternatives:
+    """Where there is no time for all: the fewest are missing, and it is said who."""
+
+    def test_the_fewest_are_busy(self) -> None:
+        people = [
+            Attendee("ann", busy=busy((0, 24))),
+            Attendee("ben", busy=busy((0, 9), (10, 24))),
+            Attendee("cleo", busy=busy((0, 9), (11, 24))),
+        ]
+        asked = wish(*people, step=HOUR, count=2)
+        assert find_time(asked) == []
+        first, second = alternatives(asked)
+        assert (first.start, first.reasons[0]) == (MONDAY + 9 * HOUR, "only ann is busy")
+        assert (second.start, second.reasons[0]) == (MONDAY + 10 * HOUR, "ann and ben are busy")
+        assert [who.name for who in second.candidate.busy] == ["ann", "ben"]
+
+    def test_it_may_be_the_room_that_is_missing(self) -> None:
+        room = Room("Den", 4, busy=busy((0, 23)))
+        asked = wish(Attendee("ann", busy=busy((0, 10), (11, 24))), rooms=(room,), needs_room=True, step=HOUR, count=1)
+        (only,) = alternatives(asked)
+        assert (only.start, only.reasons[0]) in {
+            (MONDAY + 10 * HOUR, "no suitable room is free"),
+            (MONDAY + 23 * HOUR, "only ann is busy"),
+        }
+        assert only.reasons.count("no suitable room is free") <= 1
+
+    def test_they_lie_within_the_working_hours_where_anything_does(self) -> None:
+        hours = nine_to_five("UTC", MONDAY, MONDAY + DAY)
+        one = Attendee("ann", busy=busy((0, 24)), hours=hours)
+        found = alternatives(wish(one, step=HOUR, count=99))
+        assert sorted((one.start - MONDAY) / HOUR for one in found) == list(range(9, 17))
+
+    def test_nobody_works_at_the_same_time(self) -> None:
+        ann = Attendee("ann", busy=busy((0, 24)), hours=nine_to_five("UTC", MONDAY, MONDAY + DAY))
+        tom = Attendee("tom", hours=nine_to_five("Asia/Tokyo", MONDAY, MONDAY + DAY))
+        assert alternatives(wish(ann, tom), Settings(beyond_hours=False)) == []
+        found = alternatives(wish(ann, tom))
+        assert {one.reasons[0] for one in found} == {"only ann is busy"}
+
+    def test_nothing_is_missing(self) -> None:
+        assert alternatives(wish(Attendee("ann"))) == []
+
+    def test_a_duration_that_is_none(self) -> None:
+        with pytest.raises(NotAWish, match="lasts some time"):
+            alternatives(wish(Attendee("a"), duration=0))
+
+
+class TestTheClock:
+    """Meetings begin at multiples of the step on the wall of who asks, also where summer time begins or ends."""
+
+    NIGHT = int(datetime(2026, 3, 29, tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
+    AUTUMN = int(datetime(2026, 10, 25, tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
+
+    def walls(self, start: int, step: int, where: str = "Europe/Berlin", duration: int = 900) -> list[str]:
+        asked = Wish((Attendee("a"),), start, start + 6 * HOUR, duration, step=step, count=99, zone=zone(where))
+        every = find_time(asked, ranker=lambda *_: Ranking(0.5))
+        return [f"{datetime.fromtimestamp(one.start, ZoneInfo(where)):%H:%M}" for one in every]
+
+    def test_an_hour_that_there_is_not(self) -> None:
+        assert self.walls(self.NIGHT, HOUR) == ["00:00", "01:00", "03:00", "04:00", "05:00", "06:00"]
+
+    def test_an_hour_that_comes_twice(self) -> None:
+        assert self.walls(self.AUTUMN, HOUR) == ["00:00", "01:00", "02:00", "02:00", "03:00", "04:00"]
+
+    def test_steps_of_more_than_an_hour(self) -> None:
+        assert self.walls(self.NIGHT, 2 * HOUR) == ["00:00", "04:00", "06:00"]
+        assert self.walls(self.AUTUMN, 2 * HOUR) == ["00:00", "02:00", "02:00", "04:00"]
+
+    def test_half_hours_from_utc(self) -> None:
+        assert self.walls(MONDAY, HOUR, "Asia/Kolkata") == [f"{hour:02}:00" for hour in range(6, 12)]
+        assert self.walls(MONDAY, HOUR, "Asia/Kathmandu") == [f"{hour:02}:00" for hour in range(6, 12)]
+        assert self.walls(MONDAY, 1200, "Asia/Kathmandu")[:3] == ["06:00", "06:20", "06:40"]
+
+    def test_working_hours_of_the_day_on_which_the_clock_is_moved(self) -> None:
+        """Eight hours of work on either side; the night between is an hour shorter."""
+        hours = nine_to_five("Europe/Berlin", self.NIGHT - 2 * DAY, self.NIGHT + 2 * DAY)
+        asked = Wish(
+            (Attendee("a", hours=hours),), self.NIGHT - 2 * DAY, self.NIGHT + 2 * DAY, 8 * HOUR, step=HOUR, count=9
+        )
+        found = sorted(one.start for one in find_time(asked))
+        assert found == [self.NIGHT - 2 * DAY + 9 * HOUR, self.NIGHT + DAY - HOUR + 9 * HOUR], "Friday and Monday"
+
+    def test_over_the_end_of_a_year(self) -> None:
+        start = int(datetime(2026, 12, 31, 20, tzinfo=ZoneInfo("UTC")).timestamp())
+        asked = Wish((Attendee("a"),), start, start + 8 * HOUR, 6 * HOUR, step=HOUR, count=9)
+        every = find_time(asked, ranker=lambda *_: Ranking(0.5))
+        assert [one.start for one in every] == [start]
+
+
+def test_all_rooms_that_are_free_are_named_and_the_nearest_is_taken() -> None:
+    near, far = Place("Castle"), Place("Harbour")
+    rooms = (
+        Room("Small", 2, place=far),
+        Room("Large", 9, place=near),
+        Room("Larger", 10, place=near),
+        Room("Hall", 99),
+    )
+    before = Engagement(MONDAY + 9 * HOUR, MONDAY + 10 * HOUR, near)
+    ann = Attendee("ann", busy=busy((0, 10), (11, 24)), engagements=[before])
+    (only,) = find_time(wish(ann, rooms=rooms), Settings(travel={("Castle", "Harbour"): 40}))
+    assert [room.name for room in only.rooms] == ["Large", "Small", "Larger"]
+    assert only.candidate.room is only.rooms[0]
+    (only,) = find_time(wish(Attendee("ann", busy=busy((0, 10), (11, 24))), rooms=rooms))
+    assert [room.name for room in only.rooms] == ["Small", "Large", "Larger"]
+
+
+def test_a_room_of_which_nobody_knows_how_many_it_holds_comes_last() -> None:
+    rooms = (Room("Cave", None), Room("Den", 4))
+    asked = wish(Attendee("a", busy=busy((1, 24))), rooms=rooms)
+    assert [room.name for room in find_time(asked)[0].rooms] == ["Den", "Cave"]
+    assert [room.name for room in find_time(replace(asked, people=2))[0].rooms] == ["Den"]
+
+
+def test_nothing_is_offered_where_nothing_is_known() -> None:
+    asked = wish(Attendee("a"), step=HOUR, known=(MONDAY + 3 * HOUR, MONDAY + 5 * HOUR), count=99)
+    assert starts(asked) == [3, 4]
+
+
+def test_reach_is_told_by_bitmaps() -> None:
+    asked = wish(Attendee("a"), duration=HOUR)
+    everything = (1 << 96) - 1
+    assert reach(asked, 0) == (MONDAY, MONDAY + DAY)
+    assert reach(asked, everything) is None
+    hole = everything & ~(((1 << 8) - 1) << 36)
+    assert reach(asked, hole) == (MONDAY + 9 * HOUR, MONDAY + 11 * HOUR)
+    shifted = Wish(asked.attendees, MONDAY + 100, MONDAY + DAY, HOUR)
+    assert first_quarter(shifted) == MONDAY
+    assert reach(shifted, hole) == (MONDAY + 9 * HOUR, MONDAY + 11 * HOUR)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_slot_with_a_better_score_is_left_out(seed: int) -> None:
+    """By trying every one: its score by the ranker alone, and the best of those that do not overlap a better one."""
+    random = Random(seed)
+    people = []
+    for at in range(4):
+        begins = [MONDAY + random.randrange(0, 2 * DAY, 300) for _ in range(6)]
+        taken = merge(BusyPeriod(begin, begin + random.randrange(600, 2 * HOUR, 300)) for begin in begins)
+        past = [Answered(MONDAY - random.randrange(60) * DAY + 9 * HOUR, random.random() < 0.5) for _ in range(20)]
+        where = random.choice(("UTC", "Europe/Berlin", "Asia/Kolkata"))
+        people.append(
+            Attendee(f"p{at}", required=at < 2, zone=zone(where), busy=taken, history=past, told=random.random() < 0.5)
+        )
+    rooms = [Room(f"r{at}", 4 + at, busy=people[at].busy) for at in range(2)]
+    length = random.choice((900, 1800, 4500))
+    asked = Wish(people, MONDAY, MONDAY + 2 * DAY, length, rooms, step=1800, count=6)
+
+    def free(one: Attendee | Room, begin: int) -> bool:
+        return all(begin + length <= period.start or period.end <= begin for period in one.busy)
+
+    tried = []
+    for begin in range(MONDAY, MONDAY + 2 * DAY - length + 1, 1800):
+        if all(free(one, begin) for one in people[:2]):
+            open_rooms = tuple(room for room in rooms if free(room, begin))
+            absent = tuple(one for one in people[2:] if not free(one, begin))
+            room = open_rooms[0] if open_rooms else None
+            candidate = Candidate(begin, begin + length, room, absent, rooms=open_rooms)
+            tried.append((-rank(candidate, asked, Settings()).score, begin))
+    best: list[tuple[float, int]] = []
+    for score, begin in sorted(tried):
+        if len(best) < 6 and all(abs(begin - other) >= length for _, other in best):
+            best.append((score, begin))
+    assert [(-one.score, one.start) for one in find_time(asked)] == best
 
 
 def test_another_ranker_takes_its_place() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scheduling.availability import Availability
 from scheduling.ical.periods import BusyPeriod
 from scheduling.ical.timezones import UTC, Zone, named
-from scheduling.ranking import burden, liking, rank
+from scheduling.ranking import burden, liking, named_ranker, rank
 from scheduling.slots import (
     Answered,
     Attendee,
@@ -91,6 +91,38 @@ class TestPreference:
     def test_optional_attendees_count_half(self) -> None:
         people = (Attendee("a", prefers="morning"), Attendee("b", required=False, prefers="afternoon"))
         assert by("preference", at(9), *people).score == pytest.approx((0.9 + 0.5 * 0.1) / 1.5, abs=1e-4)
+
+
+class TestHabitsOfOthers:
+    """Of who is not told of: no name, and no more than whether they like it, or do not, or nothing in particular."""
+
+    def person(self, accepted: int, declined: int, *, told: bool = False) -> Attendee:
+        morning = MONDAY + 9 * HOUR
+        history = [Answered(morning - week * 7 * DAY, week >= declined) for week in range(1, accepted + declined + 1)]
+        return Attendee("Ann", history=history, told=told)
+
+    def test_the_score_is_one_of_three(self) -> None:
+        seen = {
+            liking(self.person(accepted, declined), MONDAY + 9 * HOUR)
+            for accepted in range(12)
+            for declined in range(1, 12)
+        }
+        assert seen == {0.3, 0.5, 0.7}
+
+    def test_no_name_is_said(self) -> None:
+        for accepted, declined in ((0, 20), (20, 1), (3, 4)):
+            ranking = by("preference", at(9), self.person(accepted, declined), Attendee("Bea", prefers="morning"))
+            assert not any("Ann" in why for why in ranking.reasons)
+        assert by("preference", at(9), self.person(0, 20)).reasons == ("not when everybody is in the habit of meeting",)
+        assert "Ann" in by("preference", at(9), self.person(0, 20, told=True)).reasons[0]
+        assert by("preference", at(9), self.person(20, 1)).reasons == ("in the morning, as everybody likes it",)
+
+
+def test_a_ranker_is_found_by_its_name() -> None:
+    assert named_ranker("scheduling.ranking:rank") is rank
+    for name in ("nowhere:rank", "scheduling.ranking:nothing", "scheduling.ranking:CONSIDERATIONS", "", ":"):
+        with pytest.raises(ValueError, match="ranker"):
+            named_ranker(name)
 
 
 class TestTheDayAroundIt:
