@@ -325,7 +325,15 @@ class _Replies:
         out.append(f"REQUEST-STATUS:{SUCCESS}")
         told = {PRIVATE_COMMENT, *(COMPLETION if kind == "VTODO" else ())}
         out += [raw(source, line) for line in base.component.properties if line.name in told]
+        out += [raw(source, line) for line in self._new_comments(base)]
         return [*out, f"END:{kind}"]
+
+    def _new_comments(self, part: Part) -> Iterator[ContentLine]:
+        """What the attendee adds to their answer in words (RFC 5546 3.2.3)."""
+        old = None if self.before is None else self.before.describing(part.rid)
+        if old is not None:
+            known = {line_key(line) for line in old.component.all("COMMENT")}
+            yield from (line for line in part.component.all("COMMENT") if line_key(line) not in known)
 
     def _source_of(self, part: Part) -> bytes:
         if self.some.parts.get(part.rid) is part:

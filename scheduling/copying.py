@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from scheduling.ical.lines import ContentLine, Edit, amend, line_text, parse, unfold
+from scheduling.ical.timing import timing_of
 from scheduling.ical.values import Form, moment_of, write_date, write_local, write_utc
 
 if TYPE_CHECKING:
@@ -85,11 +86,26 @@ def derived(snapshot: Snapshot, rid: int) -> list[str] | None:
             if not put:
                 out.append(line_text(moment_line(snapshot, "RECURRENCE-ID", rid)))
                 put = True
+        elif line.name == "DURATION":
+            out.append(_length(snapshot, instance) or raw(source, line))
         else:
             out.append(raw(source, line))
+    if not any(line.name in ("DTEND", "DUE", "DURATION") for line in base.properties):
+        out += filter(None, [_length(snapshot, instance)])
     for inner in base.components:
         out += raw_lines(source, inner)
     return [*out, f"END:{base.name}"]
+
+
+def _length(snapshot: Snapshot, instance: Instance) -> str | None:
+    """DURATION of an instance that lasts otherwise than its component says: RDATE;VALUE=PERIOD; else None."""
+    timing = timing_of(instance.component, snapshot.zones)
+    if timing is None or instance.start is None or instance.end is None or instance.start_local is None:
+        return None
+    if timing.end(instance.start_local, instance.start)[1] in (instance.end, None):
+        return None
+    minutes, seconds = divmod(instance.end - instance.start, 60)
+    return f"DURATION:PT{minutes}M{seconds}S" if seconds else f"DURATION:PT{minutes}M"
 
 
 def _moved(snapshot: Snapshot, line: ContentLine, instance: Instance) -> str:

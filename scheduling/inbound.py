@@ -57,7 +57,7 @@ def _incoming(message: Message, stored: bytes | None, recipient: Actor, now: dat
     if known is not None and known.kind != arrived.kind:
         reason = f"The message is about a {arrived.kind}, the recipient has a {known.kind} with the same UID."
         return Applied("ignore", REJECTED, reason)
-    applied = _apply(message, arrived, known, recipient, now)
+    applied = _apply(message, arrived if message.in_order else arrived.about(known), known, recipient, now)
     if applied.text is not None and not message.in_order:
         validate(applied.text, supported=KINDS_OF["PUBLISH"])  # what is stored can be read by everybody
     return applied

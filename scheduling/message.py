@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from scheduling.addresses import normal
 from scheduling.copying import derived, moment_line, named, raw, raw_lines
 from scheduling.ical.join import PRODID
 from scheduling.ical.lines import ContentLine, ICalendarError, amend, escape, fold, line_text, parse, text as unescape
+from scheduling.ical.zone_text import vtimezone
 from scheduling.ownership import LOCAL_PARAMS, PARTIES, PERSONAL_COMPONENTS, is_private
 from scheduling.snapshot import SCHEDULED, Snapshot, read
 
@@ -231,7 +233,11 @@ _TZID: Final = re.compile(r';TZID=("[^"]*"|[^";:]*)', re.IGNORECASE)
 
 
 def envelope(snapshot: Snapshot, method: str, components: Sequence[Sequence[str]]) -> bytes:
-    """The text of a message: METHOD first, then the time zones that the components refer to, then these."""
+    """The text of a message: METHOD first, then the time zones that the components refer to, then these.
+
+    A zone of the IANA database that ``snapshot`` names without a definition gets one: it "MUST be present" (RFC 5546
+    3.1.2), and not everybody has that database.
+    """
     source, calendar = snapshot.source, snapshot.calendar
     out = ["BEGIN:VCALENDAR", f"METHOD:{method}", "VERSION:2.0", f"PRODID:{escape(PRODID)}"]
     scale = calendar.first("CALSCALE")
@@ -241,6 +247,10 @@ def envelope(snapshot: Snapshot, method: str, components: Sequence[Sequence[str]
     for zone in calendar.components:
         if zone.name == "VTIMEZONE" and any(line.value.strip() in used for line in zone.all("TZID")):
             out += raw_lines(source, zone)
+            used -= {line.value.strip() for line in zone.all("TZID")}
+    for tzid in sorted(used):
+        with suppress(ValueError):
+            out += vtimezone(tzid)
     for component in components:
         out += component
     out.append("END:VCALENDAR")

@@ -21,7 +21,7 @@ from scheduling.ical.recurrence import RecurrenceSet
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.timezones import UTC, Zones
 from scheduling.ical.timing import timing_of
-from scheduling.ical.values import DAY, Period, moment_of, moments_of
+from scheduling.ical.values import DAY, Form, Period, moment_of, moments_of
 from scheduling.ownership import STAMP
 
 if TYPE_CHECKING:
@@ -140,10 +140,14 @@ class Part:
 class Snapshot:
     """One calendar object. ``source`` is its text; ``parts`` are its components by instance, in the order of the text.
 
-    Not to be changed, since it is shared.
+    Not to be changed, since it is shared. ``series_of``, where there is no series here, is the object whose series the
+    RECURRENCE-IDs are about.
     """
 
-    def __init__(self, source: bytes, calendar: Component, components: list[Component]) -> None:
+    def __init__(
+        self, source: bytes, calendar: Component, components: list[Component], series_of: Snapshot | None = None
+    ) -> None:
+        self._series_of = series_of
         self.source: Final = source
         self.calendar: Final = calendar
         self.kind: Final = components[0].name
@@ -222,7 +226,21 @@ class Snapshot:
     def rid_of(self, value: Moment) -> int:
         """The instance that a RECURRENCE-ID, EXDATE or RDATE means: a DATE in a series of times means that day's."""
         series = self.recurrence.series
+        if not series and self._series_of is not None:
+            if value.form is not Form.DATE and value.form is not Form.FLOATING:
+                return self.zones.instant(value)
+            return self._series_of.rid_of(value)
         return series[0].original(value)[1] if series else self.zones.instant(value)
+
+    def about(self, other: Snapshot | None) -> Snapshot:
+        """The same, with the instances named as in the series of ``other``.
+
+        Without its series a DATE, or a time without a zone, does not tell which instance is meant. Raises
+        ICalendarError where two components turn out to mean the same one.
+        """
+        if self.master is not None or other is None or other.master is None:
+            return self
+        return Snapshot(self.source, self.calendar, self._components, other)
 
     @cached_property
     def exdates(self) -> frozenset[int]:

@@ -99,7 +99,7 @@ class Office:
         self.accounts: set[str] = set(NAMES)
         self.people: set[str] = set(NAMES)
         self.known: dict[tuple[str, str], list[Kept]] = {}
-        self.boxes: dict[str, list[str]] = {}
+        self.boxes: dict[str, list[bytes]] = {}
         #: The lines of the scheduling log of the last action, and the number of the last line.
         self.news: list[JournalEntry] = []
         self.last_line = 0
@@ -201,7 +201,10 @@ class Office:
         return None if known is None or not known.tag else known.tag
 
     def inbox(self, name: str) -> list[str]:
-        return self.boxes[name]
+        return [_method(text) for text in self.boxes[name]]
+
+    def newest(self, name: str) -> bytes | None:
+        return self.boxes[name][-1] if self.boxes[name] else None
 
     def born(self, name: str, uid: str) -> object:
         known = self.kept(name, uid)
@@ -255,9 +258,7 @@ class Office:
         for name, path, kind, rows in self.store.run(work, write=False):
             for row in rows:
                 if kind is CollectionKind.INBOX:
-                    method = parse(row.body).first("METHOD")
-                    assert method is not None
-                    self.boxes[name].append(method.value)
+                    self.boxes[name].append(row.body)
                     continue
                 href = "/".join(["/calendars", name, *path, row.name])
                 self.known.setdefault((name, row.uid), []).append(
@@ -278,6 +279,12 @@ class Office:
 
 
 _Listed = tuple[str, tuple[str, ...], CollectionKind, list["ObjectRow"]]
+
+
+def _method(text: bytes) -> str:
+    line = parse(text).first("METHOD")
+    assert line is not None
+    return line.value
 
 
 def _uid(text: bytes) -> str:

@@ -35,6 +35,9 @@ class Stage(Protocol):
     def stored(self, name: str, uid: str) -> bytes | None: ...
     def tag(self, name: str, uid: str) -> object: ...
     def inbox(self, name: str) -> list[str]: ...
+    def newest(self, name: str) -> bytes | None:
+        """The newest message in somebody's inbox."""
+
     def refused(self) -> str | None: ...
     def status(self, expected: str, uri: str) -> str:
         """How this stage says the SCHEDULE-STATUS ``expected`` of the address ``uri``."""
@@ -333,6 +336,11 @@ class Player:
 
     def expect_inbox(self, rest: list[str], uid: str, body: list[str]) -> None:
         name, *methods = rest
+        if methods == ["has"]:
+            newest = self.stage.newest(name)
+            assert newest is not None, "the inbox is empty"
+            self._has(newest, body)
+            return
         assert self.stage.inbox(name) == ([] if methods == ["empty"] else methods), self.stage.inbox(name)
 
     def expect_tag(self, rest: list[str], uid: str, body: list[str]) -> None:

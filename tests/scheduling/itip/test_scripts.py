@@ -53,6 +53,10 @@ class Memory:
     def inbox(self, name: str) -> list[str]:
         return [message.method for message in self.world.accounts[name].inbox]
 
+    def newest(self, name: str) -> bytes | None:
+        inbox = self.world.accounts[name].inbox
+        return inbox[-1].text if inbox else None
+
     def refused(self) -> str | None:
         return None if self.world.refused is None else self.world.refused.condition
 
