@@ -66,8 +66,7 @@ class Tags:
         body = principal_id.to_bytes(_ID) + self._hash("uid", uid, _UID) + self._hash("to", recipient, _RECIPIENT)
         signed = body + self._signature(kind, body)
         local, _, domain = self.address.rpartition("@")
-        tag = base64.b32encode(signed).decode().rstrip("=").lower()
-        return f"{local}{self.separator}{kind}{tag}@{domain}"
+        return f"{local}{self.separator}{kind}{_text(signed)}@{domain}"
 
     def read(self, address: str) -> Tag | None:
         """The tag in ``address``; None where there is none, or it was not signed here."""
@@ -83,7 +82,11 @@ class Tags:
         except binascii.Error:
             return None
         body, signature = signed[:-_SIGNATURE], signed[-_SIGNATURE:]
-        if len(signed) != _LENGTH or not hmac.compare_digest(signature, self._signature(kind, body)):
+        if (
+            len(signed) != _LENGTH
+            or _text(signed) != tag[1:]
+            or not hmac.compare_digest(signature, self._signature(kind, body))
+        ):
             return None
         return Tag(kind, int.from_bytes(body[:_ID]), body[_ID : _ID + _UID], body[_ID + _UID :])
 
@@ -106,3 +109,7 @@ class Tags:
 
     def _signature(self, kind: TagKind, body: bytes) -> bytes:
         return hmac.digest(self.key, b"tag\0" + kind.encode() + body, "sha256")[:_SIGNATURE]
+
+
+def _text(signed: bytes) -> str:
+    return base64.b32encode(signed).decode().rstrip("=").lower()
