@@ -9,12 +9,13 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, delete, insert, or_, select, true, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, insert, or_, select, true, update
 
 from storage.errors import Misuse, NameTaken, NotFound
 from storage.rows import KEY_COLUMNS, Collection, CollectionKind, Found, Home, ObjectRow, Owner, StoredProperty
 from storage.sql.batching import batches
 from storage.sql.copying import copy_members, copy_properties
+from storage.sql.direct import Direct
 from storage.sql.names import below, checked_name, checked_text, findable, joined, storable, upward
 from storage.sql.properties import EVERYONE
 from storage.sql.schema import collection_properties, collections, homes, locks, objects, removals
@@ -117,7 +118,7 @@ _FORGET_REMOVALS = delete(removals).where(removals.c.collection_id == bindparam(
 
 
 @lru_cache(maxsize=256)
-def _finding(depth: int, columns: frozenset[str]) -> tuple[Select[Any], Callable[[Sequence[Any]], Any]]:
+def _finding(depth: int, columns: frozenset[str]) -> tuple[Direct, Callable[[Sequence[Any]], Any]]:
     """One statement for the home, the chain of collections and the object at the end of a path of ``depth`` names."""
     names = sorted(columns | KEY_COLUMNS)
     paths: list[BindParameter[str]] = [bindparam(f"path_{level}") for level in range(depth + 1)]
@@ -131,7 +132,7 @@ def _finding(depth: int, columns: frozenset[str]) -> tuple[Select[Any], Callable
     statement = statement.select_from(source.outerjoin(objects, at_the_end))
     statement = statement.where(homes.c.owner == bindparam("owner")).order_by(collections.c.path)
     # A row class of its own, so that a column that was not asked for is an AttributeError here as well.
-    return statement, cast("Any", namedtuple("ObjectRow", names))._make  # noqa: PYI024
+    return Direct(statement), cast("Any", namedtuple("ObjectRow", names))._make  # noqa: PYI024
 
 
 def _finding_parameters(owner: str, names: tuple[str, ...]) -> dict[str, object]:
@@ -156,7 +157,7 @@ class SqlCollections:
         # A name that no member can have ("a/b" above all, which would look like a path) ends the search before it.
         names = tuple(takewhile(findable, asked))
         statement, make = _finding(len(names), columns)
-        rows = self._tx.execute(statement, _finding_parameters(owner, names)).all() if storable(owner) else []
+        rows = statement.all(self._tx, _finding_parameters(owner, names)) if storable(owner) else []
         if not rows:
             return None
         chain = tuple(self._tx.seen(collection_of(row, len(HOME_COLUMNS))) for row in rows)

@@ -16,6 +16,7 @@ from sqlalchemy import CTE, ColumnElement, Row, Select, bindparam, delete, inser
 from storage.errors import AddressTaken, NameTaken, NotFound
 from storage.rows import Address, AppPassword, ByAddress, Credentials, Home, Principal, PrincipalKind
 from storage.sql.batching import batches
+from storage.sql.direct import Direct
 from storage.sql.names import checked_name, checked_text, folded, storable
 from storage.sql.schema import (
     addresses,
@@ -98,7 +99,7 @@ _CREDENTIALS = (
     .order_by(app_passwords.c.id)
 )
 #: A row for each pair of an address and an app password: both are few.
-_LOGIN = (
+_LOGIN = Direct(
     _BY_NAME.add_columns(*_CREDENTIAL_COLUMNS)
     .outerjoin(app_passwords, app_passwords.c.principal_id == principals.c.id)
     .order_by(app_passwords.c.id)
@@ -362,7 +363,7 @@ class SqlPrincipals:
 
     def for_login(self, name: str) -> tuple[Principal, Credentials] | None:
         """See :class:`storage.store.Principals`."""
-        rows = self._tx.execute(_LOGIN, {"name": name}).all() if storable(name) else []
+        rows = _LOGIN.all(self._tx, {"name": name}) if storable(name) else []
         return (_principals(rows)[0], _credentials(rows)) if rows else None
 
     def set_password(self, principal_id: int, password_hash: str | None) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Delete, Insert, Select, Table, Update, bindparam, delete,
 
 from storage.rows import Owner, OwnerKind, StoredProperty
 from storage.sql.batching import batches
+from storage.sql.direct import Direct
 from storage.sql.names import checked_text
 from storage.sql.schema import collection_properties, object_properties, principal_properties
 from storage.sql.types import key_hash
@@ -44,6 +45,21 @@ def _reading(kind: OwnerKind, *, by_name: bool) -> Select[Any]:
 
 
 @lru_cache(maxsize=16)
+def _reading_one(kind: OwnerKind) -> Direct:
+    """One property of one owner, as nearly every GET asks for it."""
+    table = _TABLES[kind]
+    return Direct(
+        select(table.c.principal_id, table.c.xml)
+        .where(
+            table.c.owner_id == bindparam("owner"),
+            table.c.principal_id.in_([literal(EVERYONE), bindparam("principal")]),
+            table.c.name_hash == bindparam("hash"),
+        )
+        .order_by(table.c.principal_id)
+    )
+
+
+@lru_cache(maxsize=16)
 def _key(kind: OwnerKind) -> tuple[Any, ...]:
     table = _TABLES[kind]
     return (
@@ -69,6 +85,8 @@ class SqlProperties:
         self, owners: Members[Owner], *, principal_id: int, names: Members[tuple[str, str]] | None = None
     ) -> Mapping[Owner, Sequence[StoredProperty]]:
         """See :class:`storage.store.Properties`."""
+        if names is not None and len(owners) == len(names) == 1:
+            return self._one(next(iter(owners)), next(iter(names)), principal_id)
         by_kind: dict[OwnerKind, dict[int, Owner]] = {}
         for owner in owners:
             by_kind.setdefault(owner.kind, {})[owner.id] = owner
@@ -88,6 +106,14 @@ class SqlProperties:
                     value = StoredProperty(owner, principal, namespace, name, xml)
                     found.setdefault(owner, {})[namespace, name] = value
         return {owner: list(values.values()) for owner, values in found.items()}
+
+    def _one(self, owner: Owner, name: tuple[str, str], principal_id: int) -> Mapping[Owner, Sequence[StoredProperty]]:
+        where = {"owner": owner.id, "principal": principal_id, "hash": key_hash(*name)}
+        rows = _reading_one(owner.kind).all(self._tx, where)
+        if not rows:
+            return {}
+        principal, xml = rows[-1]
+        return {owner: [StoredProperty(owner, principal, *name, xml)]}
 
     def set(self, prop: StoredProperty) -> None:
         """See :class:`storage.store.Properties`."""

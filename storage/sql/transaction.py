@@ -21,6 +21,8 @@ from storage.sql.bookings import SqlBookings
 from storage.sql.bulk import rewrite, write_revisions
 from storage.sql.changes import SqlChanges
 from storage.sql.collections import SqlCollections
+from storage.sql.direct import driver_of
+from storage.sql.freebusy_links import SqlFreeBusyLinks
 from storage.sql.held_mails import SqlHeldMails
 from storage.sql.homes import SqlHomes
 from storage.sql.journal import SqlJournal
@@ -95,6 +97,8 @@ class SqlTransaction:
     ) -> None:
         self.connection = connection
         self.execute = connection.execute
+        #: Where SQLite can be asked without a detour (see ``direct``).
+        self.driver = driver_of(connection)
         self.backend = backend
         self.now = now
         self.write = write
@@ -117,6 +121,7 @@ class SqlTransaction:
         self.queue = SqlQueue(self)
         self.journal = SqlJournal(self)
         self.bookings = SqlBookings(self)
+        self.freebusy_links = SqlFreeBusyLinks(self)
         self.held_mails = SqlHeldMails(self)
 
     def after_commit(self, hook: Callable[[], None]) -> None:
