@@ -269,7 +269,10 @@ class Objects(Protocol):
         """Removes members of many collections in few statements. Raises ``NotFound``."""
 
     def redigest(self, object_id: int, new: NewObject) -> None:
-        """Rewrites the index columns of an object (not its bytes); draws no number."""
+        """Rewrites the index columns of an object (not its bytes), and its Schedule-Tag if ``new`` has one.
+
+        It draws no number: whoever syncs is told nothing.
+        """
 
     def touch(self, collection: Collection, row: ObjectRow) -> None:
         """Draws a number for a change of the object's properties; the ETag stays."""
@@ -445,6 +448,18 @@ class HeldMails(Protocol):
         """Whether there was such a one."""
 
 
+class FreeBusyLinks(Protocol):
+    """Who has opened a link to their free/busy. No home has to be locked."""
+
+    def serial(self, principal_id: int) -> int | None:
+        """The serial of the principal's link; ``None``: it has none."""
+
+    def renew(self, principal_id: int) -> int:
+        """Opens the link, or makes it another one: draws a serial that was never there."""
+
+    def remove(self, principal_id: int) -> None: ...
+
+
 class Transaction(Protocol):
     """One transaction, in parts. Usable only inside ``Store.run``."""
 
@@ -470,6 +485,8 @@ class Transaction(Protocol):
     def queue(self) -> Queue: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def freebusy_links(self) -> FreeBusyLinks: ...
     @property
     def held_mails(self) -> HeldMails: ...
     @property

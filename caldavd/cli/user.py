@@ -15,6 +15,7 @@ from caldavd import provision
 from caldavd.auth.limits import user_key
 from caldavd.auth.passwords import generate_password, hash_password, new_app_password
 from caldavd.cli.accounts_file import KINDS
+from caldavd.cli.freebusy_url import freebusy_url
 from caldavd.cli.session import (
     Failure,
     Session,
@@ -393,3 +394,6 @@ def import_radicale(session: Session, folder: Path, dry_run: bool) -> None:
     from caldavd.cli.import_radicale import run  # noqa: PLC0415  (only this command needs radicale)
 
     run(session, folder, dry_run=dry_run)
+
+
+user.add_command(freebusy_url)

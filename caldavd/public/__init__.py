@@ -99,8 +99,9 @@ class Space:
         return response
 
 
-from caldavd.public import rsvp  # noqa: E402
+from caldavd.public import freebusy, rsvp  # noqa: E402
 
 SPACES: Final[Mapping[str, Space]] = {
+    "freebusy": freebusy.SPACE,
     "rsvp": rsvp.SPACE,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, update
 
@@ -89,8 +89,48 @@ class _Touched:
         self.bounds: dict[Bounds, None] | None = {}
 
 
+P = TypeVar("P")
+
+
+class _Part(Generic[P]):
+    """A part of a transaction, made when it is first used: a request uses a few of them."""
+
+    def __init__(self, make: Callable[[SqlTransaction], P]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, transaction: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, transaction: SqlTransaction, owner: type) -> P: ...
+    def __get__(self, transaction: SqlTransaction | None, owner: type) -> Self | P:
+        if transaction is None:
+            return self
+        # From now on it is found in the transaction itself, and nobody comes by here.
+        made = transaction.__dict__[self._name] = self._make(transaction)
+        return made
+
+
 class SqlTransaction:
     """See :class:`storage.store.Transaction`."""
+
+    principals = _Part(SqlPrincipals)
+    homes = _Part(SqlHomes)
+    collections = _Part(SqlCollections)
+    objects = _Part(SqlObjects)
+    changes = _Part(SqlChanges)
+    properties = _Part(SqlProperties)
+    acls = _Part(SqlAcls)
+    locks = _Part(SqlLocks)
+    logins = _Part(SqlLogins)
+    queue = _Part(SqlQueue)
+    journal = _Part(SqlJournal)
+    bookings = _Part(SqlBookings)
+    freebusy_links = _Part(SqlFreeBusyLinks)
+    held_mails = _Part(SqlHeldMails)
 
     def __init__(
         self, connection: Connection, backend: Backend, *, now: int, write: bool, default_quota: int | None
@@ -109,20 +149,6 @@ class SqlTransaction:
         self._touched: dict[int, _Touched] = {}
         self.has_locked = False
         self._default_quota = default_quota
-        self.principals = SqlPrincipals(self)
-        self.homes = SqlHomes(self)
-        self.collections = SqlCollections(self)
-        self.objects = SqlObjects(self)
-        self.changes = SqlChanges(self)
-        self.properties = SqlProperties(self)
-        self.acls = SqlAcls(self)
-        self.locks = SqlLocks(self)
-        self.logins = SqlLogins(self)
-        self.queue = SqlQueue(self)
-        self.journal = SqlJournal(self)
-        self.bookings = SqlBookings(self)
-        self.freebusy_links = SqlFreeBusyLinks(self)
-        self.held_mails = SqlHeldMails(self)
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """See :class:`storage.store.Transaction`."""
