@@ -48,6 +48,8 @@ from storage.store import Transaction
 
 #: Where less than so many seconds of the window need not be looked at, all of it is.
 _WORTH_IT: Final = WEEK
+#: Times at which a meeting could begin, of one question: three months of quarter hours, or a week of minutes.
+MOST_STARTS: Final = 10_080
 #: Calendars of which texts are read for where people are: those of whoever asks come first.
 _MOST_READ: Final = 20
 _TEXT: Final = frozenset({"collection_id", "uid", "component", "body"})
@@ -163,6 +165,10 @@ class Finder:
             raise NotAWish("window", "The time to look in is over.")
         if question.end - checked.start > self.most_days * DAY:
             raise NotAWish("window", f"The time to look in is too long: ask for {self.most_days} days at most.")
+        if checked.step is not None and (question.end - checked.start) // checked.step > MOST_STARTS:
+            raise NotAWish(
+                "window", "These are too many times to look at: ask for longer steps, or for a shorter time."
+            )
         if question.duration > question.end - checked.start:
             raise NotAWish("duration", "The meeting is longer than the time to look in.")
         if not question.required and not question.optional and question.rooms is None:

@@ -217,10 +217,10 @@ def _travel(candidate: Candidate, wish: Wish, settings: Settings) -> Mark | None
     here = candidate.room.place if candidate.room is not None else wish.place
     marks, late = [], []
     for attendee in _present(candidate, wish):
-        for other in attendee.engagements:
+        for other in attendee.engaged_near(candidate.start, candidate.end):
             gap = candidate.start - other.end if other.end <= candidate.start else other.start - candidate.end
-            needed = settings.seconds_between(other.place, here)
-            if not needed or gap < 0 or gap >= DAY:
+            needed = settings.seconds_between(other.place, here) if gap >= 0 else None
+            if not needed:
                 continue
             marks.append(min(1.0, gap / needed))
             if gap < needed and attendee not in late:

@@ -6,6 +6,7 @@ Instants are epoch seconds, durations seconds. Nothing here knows where the valu
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -66,6 +67,10 @@ class Engagement(NamedTuple):
     place: Place
 
 
+def _begin(engagement: Engagement) -> int:
+    return engagement.start
+
+
 class Answered(NamedTuple):
     """An invitation of the past: when it was for, and whether it was accepted."""
 
@@ -98,6 +103,7 @@ class Attendee:
     closed: Sequence[BusyPeriod] = field(init=False, repr=False)
     answers: Mapping[tuple[int, bool, bool], int] = field(init=False, repr=False)
     liked: dict[tuple[int, bool], float] = field(init=False, repr=False, default_factory=dict)
+    _longest: int = field(init=False, repr=False, default=0)
 
     def __post_init__(self) -> None:
         firm = [BusyPeriod(one.start, one.end) for one in self.busy if one.kind is not Busy.TENTATIVE]
@@ -106,6 +112,14 @@ class Attendee:
         object.__setattr__(self, "closed", merge([*firm, *off]))
         counted = Counter((*self.half_day(one.start), one.accepted) for one in self.history)
         object.__setattr__(self, "answers", counted)
+        object.__setattr__(self, "engagements", sorted(self.engagements, key=_begin))
+        object.__setattr__(self, "_longest", max((one.end - one.start for one in self.engagements), default=0))
+
+    def engaged_near(self, start: int, end: int) -> Sequence[Engagement]:
+        """The engagements that end less than a day before ``start``, or begin less than a day after ``end``."""
+        first = bisect_right(self.engagements, start - DAY - self._longest, key=_begin)
+        last = bisect_right(self.engagements, end + DAY - 1, key=_begin)
+        return [one for one in self.engagements[first:last] if one.end > start - DAY]
 
     def half_day(self, instant: int) -> tuple[int, bool]:
         """The weekday of an instant where this attendee is (Monday is 0), and whether it is after noon."""
@@ -218,7 +232,7 @@ class Settings:
 
     def seconds_between(self, one: Place, other: Place) -> int | None:
         """How long it takes from one place to the other; None: nobody knows."""
-        if one == other:
+        if one is other or one == other:
             return 0
         minutes = self.travel.get((one.name, other.name), self.travel.get((other.name, one.name)))
         if minutes is not None:

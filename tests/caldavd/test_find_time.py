@@ -365,6 +365,7 @@ WHO = attendee("bob")
         (question("<F:step>P2D</F:step>"), "valid-duration"),
         (re.sub("<C:time-range[^>]*>", "", question(WHO)), "valid-window"),
         (question(days=93), "valid-window"),
+        (question("<F:step>PT1M</F:step>", days=8), "valid-window"),
         (question(start=NOW - timedelta(days=9)), "valid-window"),
         (question(attendee("bob", "BOSS")), "valid-attendees"),
         (question("<F:attendee/>"), "valid-attendees"),

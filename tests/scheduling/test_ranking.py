@@ -194,6 +194,13 @@ class TestTravel:
             assert found.score == score
             assert found.reasons[0].startswith("time enough" if score == 1 else "too little time for Ann")
 
+    def test_a_journey_of_days_that_has_just_ended_counts_and_what_was_yesterday_does_not(self) -> None:
+        yesterday = self.person(-16, -15, Place("Harbour")).engagements
+        journey = self.person(-60, 8.75, Place("Harbour")).engagements
+        for engagements, score in ((yesterday, 1.0), (journey, 0.5), ([*yesterday, *journey], 0.5)):
+            person = Attendee("Ann", engagements=engagements)
+            assert by("travel", at(9), person, place=Place("Castle"), travel=TABLE).score == score
+
     def test_by_the_distance(self) -> None:
         berlin, potsdam = Place("Berlin", (52.52, 13.405)), Place("Potsdam", (52.39, 13.065))
         assert kilometres((52.52, 13.405), (52.39, 13.065)) == pytest.approx(27.2, abs=0.3)
