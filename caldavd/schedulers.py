@@ -13,7 +13,11 @@ from scheduling.scheduler import Scheduler
 
 def scheduler_of(settings: Settings, postbox: Postbox | None) -> Scheduler:
     """The scheduler; ``postbox`` takes what is for people elsewhere (``None``: they are not reached)."""
-    authority = urlsplit(settings.server.base_url).netloc.lower()
-    site = Site(settings.server.prefix, frozenset({authority} - {""}))
     most = settings.limits.max_attendees_per_instance
-    return Scheduler(postbox, site=site, rooms=Defaults.of(settings.rooms), most_attendees=most)
+    return Scheduler(postbox, site=site_of(settings), rooms=Defaults.of(settings.rooms), most_attendees=most)
+
+
+def site_of(settings: Settings) -> Site:
+    """Which URLs are this server's."""
+    authority = urlsplit(settings.server.base_url).netloc.lower()
+    return Site(settings.server.prefix, frozenset({authority} - {""}))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
 from caldavd.boxes import ensure_boxes
 from caldavd.cli.session import Failure, Session, pass_session, progress
 from caldavd.cli.walk import Calendar, calendars, pages
+from caldavd.schedulers import site_of
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import validate
 from scheduling.indexing import indexed
+from scheduling.tagging import tag_for
 from storage.errors import StoreError
 from storage.rows import NewObject, ObjectRow
 from storage.store import Transaction
@@ -68,7 +71,8 @@ def reindex(session: Session) -> None:
     """Rewrite the index of all calendars from their texts. Safe while the server runs.
 
     The index chooses what to read when a client asks for a time range. It is to be rewritten after an upgrade that asks
-    for it, and when the rules of time zones have changed. Clients notice nothing.
+    for it, when the rules of time zones have changed, and when scheduling was switched on: meetings that were there
+    before get their Schedule-Tag. Clients notice nothing.
     """
     done = 0
     with progress(calendars(session), "Calendars") as shown:
@@ -90,10 +94,13 @@ def _reindexed(session: Session, calendar: Calendar, page: Sequence[ObjectRow]) 
     def work(tx: Transaction) -> int:
         if not tx.homes.lock_of([calendar.owner]):
             return 0
+        owner = tx.principals.by_name(calendar.owner) if session.settings.scheduling.enabled else None
         now = tx.objects.by_names(calendar.collection.id, list(computed), columns=frozenset({"number"}))
         same = [(row, new) for name, (row, new) in computed.items() if name in now and now[name].number == row.number]
         for row, new in same:
-            tx.objects.redigest(row.id, new)
+            untagged = owner is not None and row.organizer and not row.schedule_tag
+            tag = tag_for(row.body, owner, site_of(session.settings)) if owner is not None and untagged else ""
+            tx.objects.redigest(row.id, replace(new, schedule_tag=tag))
         return len(same)
 
     return session.write(work)

@@ -10,7 +10,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +18,13 @@ import click
 
 from caldavd.cli.calendar import COMPONENTS, create_at, texts
 from caldavd.cli.session import Failure, Session, collection_at, locked_home, progress, split_path
+from caldavd.schedulers import site_of
 from caldavd.xml.names import apple, caldav, dav
 from scheduling.ical.join import join
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.split import Metadata, split
 from scheduling.indexing import object_row
+from scheduling.tagging import tag_for
 from storage.errors import NameTaken, QuotaExceeded, UidTaken, UnstorableText
 from storage.rows import Collection, CollectionKind, NewObject, ObjectRow
 from storage.store import Transaction
@@ -192,7 +194,7 @@ def _take_batch(session: Session, owner: str, path: str, batch: Sequence[Piece],
 
     def work(tx: Transaction) -> Outcome:
         locked_home(tx, owner)
-        outcome = _store(tx, collection_at(tx, path), rows)
+        outcome = _store(tx, collection_at(tx, path), _tagged(session, tx, owner, rows))
         if dry_run:
             raise _Rollback(outcome)
         return outcome
@@ -202,6 +204,20 @@ def _take_batch(session: Session, owner: str, path: str, batch: Sequence[Piece],
     except _Rollback as rollback:
         checked.add(rollback.outcome)
     return checked
+
+
+def _tagged(
+    session: Session, tx: Transaction, owner: str, rows: Sequence[tuple[Piece, NewObject]]
+) -> list[tuple[Piece, NewObject]]:
+    """The rows with Schedule-Tags for meetings. Nobody is told of what comes from a file."""
+    found = tx.principals.by_name(owner) if session.settings.scheduling.enabled else None
+    if found is None:
+        return list(rows)
+    site = site_of(session.settings)
+    return [
+        (piece, replace(row, schedule_tag=tag_for(row.body, found, site)) if row.organizer else row)
+        for piece, row in rows
+    ]
 
 
 def _store(tx: Transaction, collection: Collection, rows: Sequence[tuple[Piece, NewObject]]) -> Outcome:

@@ -412,6 +412,8 @@ class SqlObjects:
         """See :class:`storage.store.Objects`."""
         self._tx.own_some()
         values = {name: getattr(new, name) for name in _DIGEST_COLUMNS}
+        if new.schedule_tag:
+            values["schedule_tag"] = new.schedule_tag
         self._tx.execute(_UPDATE, {**values, "object": object_id})
 
     def touch(self, collection: Collection, row: ObjectRow) -> None:

@@ -234,6 +234,19 @@ def test_redigest_changes_the_index_and_nothing_else(house: House) -> None:
     assert (after.uid, after.body, after.etag, after.number) == (before.uid, b"body", before.etag, before.number)
 
 
+def _redigested(object_id: int, new: NewObject, tx: Transaction) -> None:
+    tx.objects.redigest(object_id, new)
+
+
+def test_redigest_gives_a_schedule_tag_and_takes_none(house: House) -> None:
+    before = house.put("a.ics")
+    for new, tag in ((_event(), ""), (_event(schedule_tag="t"), "t"), (_event(), "t"), (_event(schedule_tag="u"), "u")):
+        house.locked(partial(_redigested, before.id, new))
+        after = house.read(lambda tx: tx.objects.get(house.work.id, "a.ics", columns=OBJECT_COLUMNS))
+        assert after is not None
+        assert (after.schedule_tag, after.number) == (tag, before.number)
+
+
 def test_removing(house: House) -> None:
     row = house.put("a.ics")
     house.locked(

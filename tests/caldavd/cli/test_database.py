@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from caldavd.cli.session import Session
+from storage.store import Transaction
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.cli.test_calendar import event, file_of
 
@@ -122,6 +123,61 @@ def test_reindex_repairs_the_index_and_changes_nothing_that_clients_see(filled: 
     assert filled("reindex").stdout == "Rewrote the index of 2 objects.\n"
     filled("doctor")
     assert seen() == before
+
+
+MEETING = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:m\r\nDTSTAMP:20260101T000000Z\r\n"
+    "DTSTART:20270310T120000Z\r\nSUMMARY:Lunch\r\nORGANIZER:mailto:{0}@example.org\r\n"
+    "ATTENDEE:mailto:guest@example.com\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
+
+def tags() -> dict[str, str]:
+    """The Schedule-Tags of alice's objects, by UID."""
+    session = Session(None)
+
+    def work(tx: Transaction) -> dict[str, str]:
+        found = tx.collections.find("alice", ("calendar",))
+        assert found is not None
+        rows = tx.objects.page(found.collection.id, columns=frozenset({"uid", "schedule_tag"}), limit=10)
+        return {row.uid: row.schedule_tag for row in rows}
+
+    try:
+        return session.read(work)
+    finally:
+        session.close()
+
+
+def test_upgrade_gives_inboxes_to_those_who_have_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALDAVD_SCHEDULING__ENABLED", "false")
+    cli("db", "upgrade")
+    for name in ("alice", "bob"):
+        cli("user", "add", name, "--no-password")
+    assert "got an inbox" not in cli("db", "upgrade").stdout
+    monkeypatch.delenv("CALDAVD_SCHEDULING__ENABLED")
+    assert "2 people and rooms got an inbox and an outbox" in cli("db", "upgrade").stdout
+    assert "got an inbox" not in cli("db", "upgrade").stdout
+    cli("doctor")
+
+
+def test_meetings_of_before_get_their_schedule_tag(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 6638 8.2: all scheduling objects have one, also those that came from a file or were there before."""
+    filled("user", "set", "alice", "--email", "alice@example.org")
+    monkeypatch.setenv("CALDAVD_SCHEDULING__ENABLED", "false")
+    filled("calendar", "import", "alice/calendar", "-", stdin=MEETING.format("alice"))
+    filled("reindex")
+    assert set(tags().values()) == {""}
+    monkeypatch.delenv("CALDAVD_SCHEDULING__ENABLED")
+    filled("reindex")
+    given = tags()
+    assert [uid for uid, tag in given.items() if tag] == ["m"]
+    filled("reindex")
+    assert tags() == given
+    # What comes from a file has one at once, another one where it has changed, and none where it is somebody else's.
+    filled("calendar", "import", "alice/calendar", "-", stdin=MEETING.format("alice").replace("Lunch", "Dinner"))
+    assert tags()["m"] not in ("", given["m"])
+    filled("calendar", "import", "alice/calendar", "-", stdin=MEETING.format("stranger").replace("UID:m", "UID:n"))
+    assert tags()["n"] == ""
 
 
 def test_reindex_leaves_and_names_what_it_cannot_read(filled: Cli) -> None:
