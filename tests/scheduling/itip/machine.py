@@ -142,7 +142,7 @@ class Meeting(RuleBasedStateMachine):
             for method, sender, recipient in sent
             if method == "REQUEST" and (self.actor == "a" or sender != address("a") or self.has_delegated(recipient))
         }
-        self.silent -= {name for name in OTHERS if address(name) in asked}
+        self.silent -= {name for name in OTHERS if address(name) in asked and (self.actor == "a" or self.has(name))}
 
     def has_delegated(self, uri: str) -> bool:
         """A delegator is told when a delegate declines (RFC 5546 4.2.5)."""
