@@ -33,7 +33,8 @@ from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, REJECTED
 from scheduling.people import Person, people
 from scheduling.posting import PROPOSING, Mail, Postbox, post_notice
 from scheduling.running import NeedHomes
-from storage.rows import JournalEntry, Principal
+from scheduling.snapshot import read
+from storage.rows import JournalEntry, Principal, PrincipalKind
 from storage.store import Transaction
 
 #: How often an answer may lead to messages that lead to answers: request, reply, update.
@@ -66,7 +67,7 @@ class Delivery:
     most_shown: int = crowds.MOST_SHOWN
     _notes: list[JournalEntry] = field(default_factory=list)
 
-    def _recipients(self, messages: Sequence[Message]) -> tuple[dict[str, Person], bookings.Desk]:
+    def _recipients(self, messages: Sequence[Message], sender: Copy | None) -> tuple[dict[str, Person], bookings.Desk]:
         """Who of the recipients lives here, and how the rooms among them answer; their homes have to be locked."""
         found = self.copies.principals(message.recipient for message in messages)
         here = {one: found[one] for one in dict.fromkeys(message.recipient for message in messages) if one in found}
@@ -75,8 +76,20 @@ class Delivery:
         homes = {one.principal.name for one in persons.values() if not is_group(one)}
         missing = (homes | desk.owners) - self.held
         if missing:
-            raise NeedHomes(self.held | missing)
+            raise NeedHomes(self.held | missing | self._told_next(messages, sender))
         return persons, desk
+
+    def _told_next(self, messages: Sequence[Message], sender: Copy | None) -> frozenset[str]:
+        """Who is going to be told of an answer: everybody whom the copy of who answers names.
+
+        The work is run again anyway; with these homes locked as well it is run again once and not twice.
+        """
+        text = None if sender is None else sender.text or sender.before
+        if text is None or messages[0].method != "REPLY":
+            return frozenset()
+        snapshot = read(text)
+        found = self.copies.principals(() if snapshot is None else snapshot.addresses)
+        return frozenset(one.name for one in found.values() if one.kind is not PrincipalKind.GROUP)
 
     # --- handing out
 
@@ -90,7 +103,7 @@ class Delivery:
         messages = crowds.told(messages, self.most_shown)
         if not messages or rounds <= 0:
             return {}
-        persons, desk = self._recipients(messages)
+        persons, desk = self._recipients(messages, sender)
         self.copies.load(persons.values(), messages[0].uid)
         messages, statuses = self._permitted(sender, messages, persons)
         asking = [one for one in messages if one.recipient in persons and _answers(persons[one.recipient])]
@@ -292,7 +305,7 @@ class Delivery:
 
     def receive(self, message: Message) -> tuple[Applied, Principal] | None:
         """Applies a message from elsewhere; ``None`` where nobody here has the recipient's address."""
-        persons, desk = self._recipients([message])
+        persons, desk = self._recipients([message], None)
         person = persons.get(message.recipient)
         if person is None:
             return None
