@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from email.errors import InvalidHeaderDefect, MessageError
 from email.headerregistry import HeaderRegistry
 from email.utils import getaddresses
-from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -104,26 +103,14 @@ class Head:
         return str(getattr(header, "content_type", "text/plain")).lower(), MappingProxyType(params)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One part that is no multipart; ``body`` is still in its transfer encoding."""
+    """One part that is no multipart: its media type (lower case) with its parameters; ``body`` is still encoded."""
 
     head: Head
+    type: str
+    params: MappingProxyType[str, str]
     body: bytes = field(repr=False)
-
-    @cached_property
-    def _type(self) -> tuple[str, MappingProxyType[str, str]]:
-        return self.head.content_type()
-
-    @property
-    def type(self) -> str:
-        """The media type, lower case."""
-        return self._type[0]
-
-    @property
-    def params(self) -> MappingProxyType[str, str]:
-        """The parameters of the media type."""
-        return self._type[1]
 
     def content(self) -> bytes:
         """The bytes without their transfer encoding (RFC 2045 6). Raises ``Unreadable``."""
@@ -195,7 +182,7 @@ def _parts(head: Head, body: bytes) -> Iterator[Part]:
         kind, params = head.content_type()
         boundary = params.get("boundary", "").rstrip(" ")
         if not kind.startswith("multipart/") or not _BOUNDARY.fullmatch(boundary):
-            yield Part(head, body)
+            yield Part(head, kind, params, body)
             continue
         if depth >= MAX_DEPTH:
             raise Unreadable(f"The parts of the mail are nested more than {MAX_DEPTH} deep.")

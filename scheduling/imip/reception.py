@@ -208,10 +208,10 @@ class Reception:
             if method not in METHODS:
                 return Outcome(Fate.UNREADABLE, f'METHOD "{method[:40]}" is not known (RFC 5546 1.4).')
             itip.received(text, sender="", recipient="", now=datetime.now(UTC))  # whether it is one
+            run = _Taking(self, raw, mail, recipient, said, method, trusted)
+            return run_locked(self.store, (), run.work)
         except (ICalendarError, TooManyInstances) as error:
-            return Outcome(Fate.UNREADABLE, str(error))
-        run = _Taking(self, raw, mail, recipient, said, method, trusted)
-        return run_locked(self.store, (), run.work)
+            return Outcome(Fate.UNREADABLE, str(error) or "Its recurrence costs too much to be worked out.")
 
     # --- delivery reports
 

@@ -73,10 +73,8 @@ class _Session(socketserver.StreamRequestHandler):
             self.say(f"{tag} NO there is no such folder")
             return
         self.folder = name
-        own = r" \*" if self.store.keywords else ""
-        self.say(
-            f"* {len(self.store.folders[name])} EXISTS", rf"* OK [PERMANENTFLAGS (\Seen \Deleted{own})] x", f"{tag} OK done"
-        )
+        flags = r"\Seen \Deleted \*" if self.store.keywords else r"\Seen \Deleted"
+        self.say(f"* {len(self.store.folders[name])} EXISTS", f"* OK [PERMANENTFLAGS ({flags})] x", f"{tag} OK done")
 
     def uid(self, tag: str, rest: str) -> None:
         command, _, arguments = rest.partition(" ")

@@ -177,11 +177,11 @@ def test_what_is_larger_than_the_limit() -> None:
 PIECES = st.sampled_from(
     [
         b"From: ", b"a@b", b"Content-Type: ", b"multipart/mixed; boundary=x", b"text/calendar; method=REPLY", b"--x",
-        b"--x--",        b"\r\n", b"\r\n\r\n", b"\n", b" ", b"\t", b"Content-Transfer-Encoding: base64", b"quoted-printable", b"=",
-        b"=3D",        b"message/delivery-status", b"Action: failed", b"Status: 5.1.1",
-        b"multipart/report; report-type=delivery-status", b"message/rfc822", b"BEGIN:VCALENDAR",
-        b"END:VCALENDAR", b"METHOD:REPLY", b"BEGIN:VEVENT", b"UID:u",
-        b"charset=utf-16",        b"\xff", b"\x00", b'"', b"(", b"<", b";", b"=?utf-8?q?a?=", CALENDAR,
+        b"--x--", b"\r\n", b"\r\n\r\n", b"\n", b" ", b"\t", b"Content-Transfer-Encoding: base64", b"quoted-printable",
+        b"=", b"=3D", b"message/delivery-status", b"Action: failed", b"Status: 5.1.1", b"message/rfc822",
+        b"multipart/report; report-type=delivery-status", b"BEGIN:VCALENDAR", b"END:VCALENDAR", b"METHOD:REPLY",
+        b"BEGIN:VEVENT", b"UID:u", b"charset=utf-16",
+        b"\xff", b"\x00", b'"', b"(", b"<", b";", b"=?utf-8?q?a?=", CALENDAR,
     ]
 )  # fmt: skip
 
