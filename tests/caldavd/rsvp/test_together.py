@@ -67,8 +67,8 @@ def test_everybody_answers_and_the_organizer_decides(offices: list[Office]) -> N
         # An answer to what has just been moved is asked for again.
         assert set(answered) <= {303, 409}
         statuses = list(decided)
-    # Of two decisions on one proposal one counts (410: it is not waiting any more); once the meeting has been moved, the
-    # other proposal is out of date (409).
+    # Of two decisions on one proposal one counts (410: it is not waiting any more); once the meeting has been moved,
+    # the other proposal is out of date (409).
     for first in (0, 2):
         assert sorted(statuses[first : first + 2]) in ([303, 410], [303, 409], [409, 410], [409, 409]), statuses
     assert 1 <= statuses.count(303) <= 2
