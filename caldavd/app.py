@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -33,7 +34,7 @@ from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
 from config import log as logs
 from scheduling.diaries import FreeBusy
-from scheduling.gathering import Finder
+from scheduling.finder import Finder
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
 from storage.errors import StoreError
@@ -301,5 +302,11 @@ def _send(response: Response, environ: Environ, start_response: StartResponse, r
         chunks = body
     if environ["REQUEST_METHOD"] == "HEAD":
         chunks = ()
-    start_response(webob.Response(status=response.status).status, list(headers.items()))
+    start_response(_status_line(response.status), list(headers.items()))
     return chunks
+
+
+@lru_cache(maxsize=100)
+def _status_line(status: int) -> str:
+    """The code with its reason phrase."""
+    return str(webob.Response(status=status).status)

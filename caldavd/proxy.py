@@ -31,6 +31,8 @@ class Proxies:
 
     def is_trusted(self, address: str) -> bool:
         """Whether ``address`` is one of the trusted proxies."""
+        if not self.trusted:
+            return False
         try:
             parsed = ip_address(address.partition("%")[0])
         except ValueError:

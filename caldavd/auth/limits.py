@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Self
 
@@ -50,6 +51,7 @@ def user_key(name: str) -> str:
     return _key("user", name)
 
 
+@lru_cache(maxsize=1024)
 def place(remote_address: str) -> str:
     """The address as far as it is one place; "local" for what is no IP address (a Unix socket)."""
     try:
