@@ -18,17 +18,18 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from scheduling import itip
+from scheduling.availability import PROPERTIES, availability
 from scheduling.busy import BLOCKING, BusyCalendar, spans_of
+from scheduling.diaries import availability_in, zone_of_principal
 from scheduling.freebusy import busy
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.periods import Busy, BusyPeriod, merge
-from scheduling.ical.timezones import UTC as UTC_ZONE, Zone, named
 from scheduling.ical.values import DAY
 from scheduling.index import Version
 from scheduling.message import Message
 from scheduling.outcome import Actor
 from scheduling.room_answers import answered, with_comments, with_reply_forced
-from scheduling.rooms import Case, Request, Rules, requested
+from scheduling.rooms import Case, Diary, Request, Rules, requested
 from storage.rows import Beyond, Booking, BookingPolicy, CollectionKind, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
@@ -173,14 +174,14 @@ def answers(tx: Transaction, asked: Sequence[Asked], *, desk: Desk, sender: Prin
     """
     exempt = sender is not None and sender.admin
     questions = [_question(tx, one, desk, exempt=exempt) for one in asked]
-    taken = _taken(tx, [one for one in questions if one is not None and one.request.stretch is not None])
+    diaries = _diaries(tx, [one for one in questions if one is not None and one.request.stretch is not None])
     now = datetime.fromtimestamp(tx.now, UTC)
     out = []
     for one, question in zip(asked, questions, strict=True):
         if question is None:
             out.append(Answered(one.text, reason="left to who keeps this calendar"))
         else:
-            out.append(_answer(question, taken.get(one.room.id, []), desk, now))
+            out.append(_answer(question, diaries.get(one.room.id, Diary()), desk, now))
     return out
 
 
@@ -198,7 +199,7 @@ def _question(tx: Transaction, asked: Asked, desk: Desk, *, exempt: bool) -> _Qu
         before=None if asked.stored is None else asked.stored.body,
         room=asked.addresses,
         rules=desk.rules.get(room.id, Rules()),
-        zone=zone_of(room),
+        zone=zone_of_principal(room),
         now=tx.now,
         exempt=exempt,
     )
@@ -210,14 +211,9 @@ def _question(tx: Transaction, asked: Asked, desk: Desk, *, exempt: bool) -> _Qu
     return None if request is None else _Question(asked, case, request)
 
 
-def zone_of(room: Principal) -> Zone:
-    """The zone of dates and floating times in a room."""
-    return (named(room.timezone) if room.timezone else None) or UTC_ZONE
-
-
-def _answer(question: _Question, taken: Sequence[BusyPeriod], desk: Desk, now: datetime) -> Answered:
+def _answer(question: _Question, diary: Diary, desk: Desk, now: datetime) -> Answered:
     asked = question.asked
-    answer = answered(question.case, question.request, taken)
+    answer = answered(question.case, question.request, diary)
     delegate = desk.delegates.get(asked.room.id) if answer.waits else None
     reason = f"{answer.reason} ({delegate.name} answers for it)" if delegate is not None else answer.reason
     if delegate is not None and delegate.kind is PrincipalKind.GROUP:
@@ -252,24 +248,45 @@ class _Wanted:
         return [one for one in periods if self.meets(one.start, one.end)]
 
 
-def _taken(tx: Transaction, questions: Sequence[_Question]) -> dict[int, list[BusyPeriod]]:
-    """When each room is taken by its other objects, disjoint and in order, as far as it matters; by principal."""
+def _diaries(tx: Transaction, questions: Sequence[_Question]) -> dict[int, Diary]:
+    """When each room cannot be had, as far as it matters; by principal."""
     if not questions:
         return {}
     by_home = {one.asked.room.home_id: one for one in questions}
-    wanted = {home_id: _Wanted(one.request) for home_id, one in by_home.items()}
-    homes = {
-        collection.id: home.id
-        for home, collection, _ in tx.collections.of_homes(list(by_home), kinds=(CollectionKind.CALENDAR,))
+    calendars: dict[int, int] = {}
+    hours: dict[int, bytes] = {}
+    kinds = (CollectionKind.CALENDAR, CollectionKind.INBOX)
+    for home, collection, stored in tx.collections.of_homes(list(by_home), kinds=kinds, names=PROPERTIES):
+        if collection.kind is CollectionKind.CALENDAR:
+            calendars[collection.id] = home.id
+        elif stored:
+            hours[home.id] = availability_in({(one.namespace, one.name): one for one in stored})
+    taken = _taken(tx, by_home, calendars)
+    return {
+        one.asked.room.id: Diary(taken[home_id], _closed(one, hours.get(home_id, b"")))
+        for home_id, one in by_home.items()
     }
-    stretches = [one.request.stretch for one in questions]
-    start = min(stretch[0] for stretch in stretches if stretch is not None)
-    end = max(stretch[1] for stretch in stretches if stretch is not None)
+
+
+def _closed(question: _Question, hours: bytes) -> Sequence[BusyPeriod]:
+    """When the room's hours do not let anybody in; ``hours`` is the text of ``calendar-availability``, if any."""
+    stretch = question.request.stretch
+    found = availability([hours], *stretch, question.case.zone) if hours and stretch is not None else None
+    return () if found is None else merge(BusyPeriod(one.start, one.end) for one in found.unavailable)
+
+
+def _taken(
+    tx: Transaction, by_home: Mapping[int, _Question], calendars: Mapping[int, int]
+) -> dict[int, list[BusyPeriod]]:
+    """When each room is taken by its other objects, disjoint and in order; by home. ``calendars`` are by id."""
+    wanted = {home_id: _Wanted(one.request) for home_id, one in by_home.items()}
+    stretches = [stretch for one in by_home.values() if (stretch := one.request.stretch) is not None]
+    start, end = min(first for first, _ in stretches), max(last for _, last in stretches)
     found: dict[int, list[BusyPeriod]] = {home_id: [] for home_id in by_home}
     unsaid: dict[int, list[str]] = {}
-    rows = tx.objects.scan({name: list(homes) for name in BLOCKING}, columns=_COLUMNS, start=start, end=end)
+    rows = tx.objects.scan({name: list(calendars) for name in BLOCKING}, columns=_COLUMNS, start=start, end=end)
     for row in rows:
-        home_id = homes[row.collection_id]
+        home_id = calendars[row.collection_id]
         question = by_home[home_id]
         stored = question.asked.stored
         if (stored is not None and row.id == stored.id) or not wanted[home_id].meets(row.starts_at, row.ends_at):
@@ -282,12 +299,12 @@ def _taken(tx: Transaction, questions: Sequence[_Question]) -> dict[int, list[Bu
         else:
             found[home_id] += wanted[home_id].of(said)
     for collection_id, names in unsaid.items():
-        question = by_home[homes[collection_id]]
+        home_id = calendars[collection_id]
+        case = by_home[home_id].case
         for row in tx.objects.by_names(collection_id, names, columns=_BODY).values():
-            case = question.case
             told = busy(row.body, start, end, case.zone, owner=frozenset(case.room))
-            found[homes[collection_id]] += wanted[homes[collection_id]].of(told)
-    return {by_home[home_id].asked.room.id: _counting(by_home[home_id], periods) for home_id, periods in found.items()}
+            found[home_id] += wanted[home_id].of(told)
+    return {home_id: _counting(by_home[home_id], periods) for home_id, periods in found.items()}
 
 
 def _calendar(question: _Question, collection_id: int) -> BusyCalendar:

@@ -29,9 +29,8 @@ from storage.rows import BookingPolicy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Set as AbstractSet
 
-    from scheduling.ical.periods import BusyPeriod
     from scheduling.message import Message
-    from scheduling.rooms import Case, Request, Slot, Verdict
+    from scheduling.rooms import Case, Diary, Request, Slot, Verdict
     from scheduling.snapshot import Part, Rid, Snapshot
 
 #: Bytes that a meeting may have with its overrides: every attendee's copy gets them.
@@ -68,9 +67,9 @@ class _Settled:
     slots: list[_Said]
 
 
-def answered(case: Case, request: Request, taken: Sequence[BusyPeriod]) -> Answer:
-    """The room's answer; ``taken`` is when others have it within ``request.stretch``, disjoint and in order."""
-    settled = _settled(case, request, judged(case, request, taken))
+def answered(case: Case, request: Request, diary: Diary) -> Answer:
+    """The room's answer; ``diary`` knows the room within ``request.stretch``."""
+    settled = _settled(case, request, judged(case, request, diary))
     text = _written(case, request.snapshot, settled)
     if text is None:  # an instance was found in the room's zone that the meeting does not have
         settled = _all_the_same(request.snapshot, _Said(DECLINED, (TOO_OFTEN,)))

@@ -79,15 +79,21 @@ def cut(most: int) -> Why:
 
 def taken_by_other(start: int, end: int, zone: Zone, *, all_day: bool) -> Why:
     """Somebody else has it then; the time is that of the instance, not theirs."""
+    return _when("busy with another booking", start, end, zone, all_day=all_day)
+
+
+def outside_hours(start: int, end: int, zone: Zone, *, all_day: bool) -> Why:
+    """Its hours (VAVAILABILITY) do not cover the instance."""
+    return _when("outside of its hours", start, end, zone, all_day=all_day)
+
+
+def _when(rule: str, start: int, end: int, zone: Zone, *, all_day: bool) -> Why:
     first, last = zone.to_local(start), zone.to_local(end)
     if all_day:
         until = "" if last - first <= DAY else f" to {_date(last - 1)}"
-        return Why(_BUSY, f"{_date(first)}{until}")
+        return Why(rule, f"{_date(first)}{until}")
     until = f"{_time(last)}" if first // DAY == last // DAY else f"{_date(last)} {_time(last)}"
-    return Why(_BUSY, f"{_date(first)} {_time(first)}-{until}", zone.name)
-
-
-_BUSY: Final = "busy with another booking"
+    return Why(rule, f"{_date(first)} {_time(first)}-{until}", zone.name)
 
 
 def summary(reasons: Iterable[Why | None]) -> str:

@@ -35,6 +35,7 @@ from scheduling.room_words import (
     late,
     nothing,
     only_events,
+    outside_hours,
     taken_by_other,
 )
 from scheduling.snapshot import read
@@ -82,7 +83,7 @@ class Case:
 
     ``text`` is its copy with the invitation in it, ``before`` its copy as it was (None: there was none), ``room`` its
     addresses in normal form, ``zone`` that of dates and floating times, ``now`` in epoch seconds. ``exempt``: who asks
-    is not bound to ``window``, ``notice`` and ``capacity``.
+    is not bound to ``window``, ``notice``, ``capacity`` and the room's hours.
     """
 
     text: bytes
@@ -224,22 +225,36 @@ def _is_promised(case: Case, snapshot: Snapshot) -> bool:
 # --- the verdicts ----------------------------------------------------------------------------------------------------
 
 
-def judged(case: Case, request: Request, taken: Sequence[BusyPeriod]) -> list[Verdict]:
-    """What the room answers to each of ``request.slots``; ``taken`` is when others have it, disjoint and in order."""
+class Diary:
+    """When a room cannot be had: ``taken`` by others, or ``closed`` by its hours. Each is disjoint and in order."""
+
+    def __init__(self, taken: Sequence[BusyPeriod] = (), closed: Sequence[BusyPeriod] = ()) -> None:
+        self._taken = taken, [one.end for one in taken]
+        self._closed = closed, [one.end for one in closed]
+
+    def is_taken(self, slot: Slot) -> bool:
+        """Whether somebody else has the room for a part of ``slot``."""
+        return _meets(*self._taken, slot)
+
+    def is_closed(self, slot: Slot) -> bool:
+        """Whether a part of ``slot`` is outside of the room's hours."""
+        return _meets(*self._closed, slot)
+
+
+def _meets(periods: Sequence[BusyPeriod], ends: Sequence[int], slot: Slot) -> bool:
+    at = bisect_right(ends, slot.start)
+    return slot.start < slot.end and at < len(periods) and periods[at].start < slot.end
+
+
+def judged(case: Case, request: Request, diary: Diary) -> list[Verdict]:
+    """What the room answers to each of ``request.slots``."""
     known = _known(case, request)
-    ends = [period.end for period in taken]
-
-    def is_taken(slot: Slot) -> bool:
-        at = bisect_right(ends, slot.start)
-        return slot.start < slot.end and at < len(taken) and taken[at].start < slot.end
-
     return [
-        _verdict(case, slot, known.get((slot.start, slot.end)), ahead=request.ahead, busy=is_taken(slot))
-        for slot in request.slots
+        _verdict(case, slot, diary, known.get((slot.start, slot.end)), ahead=request.ahead) for slot in request.slots
     ]
 
 
-def _verdict(case: Case, slot: Slot, known: str | None, *, ahead: int, busy: bool) -> Verdict:
+def _verdict(case: Case, slot: Slot, diary: Diary, known: str | None, *, ahead: int) -> Verdict:
     rules = case.rules
     heads = heads_of(slot.part, case.room) if rules.capacity is not None and not case.exempt else 0
     if rules.capacity is not None and heads > rules.capacity:
@@ -252,7 +267,9 @@ def _verdict(case: Case, slot: Slot, known: str | None, *, ahead: int, busy: boo
         return Verdict(DECLINED, beyond(ahead, case.zone))
     if not case.exempt and case.now < slot.end and slot.start < case.now + rules.notice:
         return Verdict(DECLINED, late(rules.notice))
-    if busy:
+    if not case.exempt and diary.is_closed(slot):
+        return Verdict(DECLINED, outside_hours(slot.start, slot.end, case.zone, all_day=slot.all_day))
+    if diary.is_taken(slot):
         return Verdict(DECLINED, taken_by_other(slot.start, slot.end, case.zone, all_day=slot.all_day))
     if rules.policy is BookingPolicy.DELEGATE:
         return Verdict(known if known is not None and _answer(slot.part, case.room) != UNSET else UNSET)

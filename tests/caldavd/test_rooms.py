@@ -16,13 +16,14 @@ from caldavd import provision
 from caldavd.app import Application
 from caldavd.cli import room_rules
 from caldavd.cli.room_rules import Said
-from config.settings import Provisioning
+from caldavd.schedulers import scheduler_of
+from config.settings import Provisioning, Settings
 from scheduling import itip
 from scheduling.bookings import Defaults
 from scheduling.posting import MAIL, Postbox, decoded
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
-from storage.rows import Beyond, JournalEntry, PrincipalKind
+from storage.rows import Beyond, BookingPolicy, JournalEntry, PrincipalKind
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client
 from tests.caldavd.sharing import statements
@@ -307,6 +308,20 @@ def test_administrators_are_bound_to_no_window(house: House) -> None:
     assert answers(theirs) == {"": YES}
 
 
+def test_a_room_has_hours(house: House) -> None:
+    """VAVAILABILITY of its inbox (RFC 7953 7.2.4), as a person has it."""
+    hours = (
+        "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VAVAILABILITY\nUID:h\nDTSTAMP:20260101T000000Z\n"
+        "BEGIN:AVAILABLE\nUID:a\nDTSTAMP:20260101T000000Z\nDTSTART:20240101T080000Z\nDTEND:20240101T110000Z\n"
+        "RRULE:FREQ=WEEKLY;BYDAY=MO,TU\nEND:AVAILABLE\nEND:VAVAILABILITY\nEND:VCALENDAR\n"
+    )
+    said = f"<C:calendar-availability>{hours}</C:calendar-availability>"
+    assert b"200 OK" in house.client("admin").proppatch("/calendars/room1/inbox/", set=said).body
+    text = house.put(meeting("RRULE:FREQ=DAILY;COUNT=3"))
+    assert answers(text) == {"": YES, at(days=2): NO}
+    assert "Outside of its hours" in text
+
+
 def test_a_series_without_an_end(house: House) -> None:
     assert answers(house.put(meeting("RRULE:FREQ=WEEKLY"))) == {"": NO}
     house.rules(beyond=Beyond.CUT, most_exceptions=3)
@@ -347,6 +362,15 @@ def test_a_todo_is_declined(house: House) -> None:
     assert text.status == 201
     stored = house.get("/calendars/u1/tasks/t.ics", "u1")
     assert "ACCEPTED" not in next(line for line in stored.splitlines() if "room1@" in line)
+
+
+def test_the_settings_reach_the_rooms() -> None:
+    said: dict[str, object] = {"policy": "accept", "beyond": "cut", "window_days": 7, "check_capacity": True}
+    scheduler = scheduler_of(Settings.model_validate({"rooms": said}), None)
+    assert scheduler.rooms == Defaults(
+        policy=BookingPolicy.ACCEPT, beyond=Beyond.CUT, window_days=7, check_capacity=True
+    )  # fmt: skip
+    assert scheduler_of(Settings(), None).rooms == Defaults()
 
 
 # --- from elsewhere

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from scheduling.itip import Actor, outgoing
 from scheduling.ownership import PRIVATE_COMMENT
 from scheduling.room_answers import Answer, answered, with_comments
 from scheduling.room_words import summary, taken_by_other
-from scheduling.rooms import Case, Rules, requested
+from scheduling.rooms import Case, Diary, Rules, requested
 from scheduling.snapshot import read
 from storage.rows import Beyond, BookingPolicy
 
@@ -58,10 +58,14 @@ def case(text: bytes, *, before: bytes | None = None, exempt: bool = False, **ru
     return Case(text=text, before=before, room={ROOM}, rules=said, zone=BERLIN, now=NOW, exempt=exempt)
 
 
-def ask(asked: Case, *taken: tuple[str, str]) -> Answer:
+def periods(times: Iterable[tuple[str, str]]) -> list[BusyPeriod]:
+    return sorted(BusyPeriod(instant(start), instant(end)) for start, end in times)
+
+
+def ask(asked: Case, *taken: tuple[str, str], closed: Sequence[tuple[str, str]] = ()) -> Answer:
     request = requested(asked)
     assert request is not None
-    return answered(asked, request, sorted(BusyPeriod(instant(start), instant(end)) for start, end in taken))
+    return answered(asked, request, Diary(periods(taken), periods(closed)))
 
 
 def partstats(text: bytes) -> dict[str, str]:
@@ -238,6 +242,18 @@ def test_notice() -> None:
     assert partstats(ask(case(soon, exempt=True, **rules)).text) == {"": "ACCEPTED"}
     # What is over is no question of notice.
     assert partstats(ask(case(single("20261201T100000Z"), **rules)).text) == {"": "ACCEPTED"}
+
+
+def test_hours() -> None:
+    weekend = [("20270116T000000Z", "20270118T110000Z")]
+    answer = ask(case(weekly()), closed=weekend)
+    assert partstats(answer.text) == {"": "ACCEPTED", "20270118T100000Z": "DECLINED"}
+    assert answer.reason == (
+        "accepted 4 of 5 times; declined: outside of its hours on 2027-01-18 11:00-12:00 (Europe/Berlin)"
+    )
+    assert partstats(ask(case(weekly(), exempt=True), closed=weekend).text) == {"": "ACCEPTED"}
+    promised = ask(case(weekly())).text
+    assert ask(case(promised, before=promised), closed=weekend).text == promised
 
 
 def test_capacity_counts_people_who_may_come() -> None:
