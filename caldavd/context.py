@@ -11,7 +11,7 @@ from caldavd.request import Request
 from caldavd.router import Location, Router
 from config.settings import Limits
 from scheduling.diaries import FreeBusy
-from scheduling.gathering import Finder
+from scheduling.finder import Finder
 from scheduling.scheduler import Scheduler
 from storage.rows import Principal
 from storage.store import Store, Transaction

@@ -9,7 +9,8 @@ from caldavd.resources import of_collection
 from caldavd.router import Router
 from config.settings import FindTime, Rooms
 from scheduling.bookings import Defaults
-from scheduling.gathering import Finder, Readable
+from scheduling.finder import Finder
+from scheduling.gathering import Readable
 from scheduling.ranking import named_ranker, rank
 from scheduling.slots import Settings, Weights
 from scheduling.working_hours import shifts

@@ -1,13 +1,12 @@
-"""Finding a time, for who asks: from names to people, rooms, busy times and habits, and to the answer.
+"""From a question to a ``Wish``: busy times, habits and places of the people and rooms that may be asked.
 
 Owns what is read for it, in a number of statements and of questions to the index that does not grow with the number of
 people, and what whoever asks may learn: of others only when they are busy (RFC 6638 section 6.1.4), and where somebody
-is only by calendars that they may read. The search is in ``find_time``, what is good in ``ranking``, by which protocol
-it is asked is for the floor above.
+is only by calendars that they may read.
 
-The order: people and rooms, their calendars, who may be asked; then one question to the index for the joined maps of
-all who have to come, which tell where a meeting can lie at all; then the exact busy times there, and a few weeks before
-for habits; then the rows (without texts) of those weeks, and the texts of calendars that may be read, for places.
+The order: one question to the index for the joined maps of all who have to come, which tell where a meeting can lie at
+all; then the exact busy times there, and a few weeks before for habits; then the rows (without texts) of those weeks,
+and the texts of calendars that may be read, for places.
 """
 
 from __future__ import annotations
@@ -15,183 +14,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from scheduling import find_time, habits, whereabouts
-from scheduling.askable import Askable, RoomOffer, askable, name_of
+from scheduling.askable import Askable, RoomOffer, name_of
 from scheduling.availability import Availability
-from scheduling.bookings import Defaults
 from scheduling.busy import BusyCalendar, BusyTimes
-from scheduling.diaries import Diary, FreeBusy, zone_of_principal
-from scheduling.guests import Guests
+from scheduling.diaries import Diary, FreeBusy
 from scheduling.ical.periods import Busy, clip, merge
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.values import DAY
 from scheduling.index import QUARTER, WEEK, week_start
-from scheduling.ranking import rank
-from scheduling.slots import (
-    NOWHERE,
-    Answered,
-    Attendee,
-    Engagement,
-    NotAWish,
-    Place,
-    Ranker,
-    Room,
-    Settings,
-    Suggestion,
-    Wish,
-)
-from scheduling.working_hours import Shift, filled, hours_of
+from scheduling.slots import NOWHERE, Answered, Attendee, Engagement, NotAWish, Room, Wish
+from scheduling.working_hours import filled, hours_of
 from storage.rows import ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
+if TYPE_CHECKING:
+    from scheduling.finder import Finder, Question
+
 #: Where less than so many seconds of the window need not be looked at, all of it is.
 _WORTH_IT: Final = WEEK
-#: Times at which a meeting could begin, of one question: three months of quarter hours, or a week of minutes.
-MOST_STARTS: Final = 10_080
 #: Calendars of which texts are read for where people are: those of whoever asks come first.
 _MOST_READ: Final = 20
 _TEXT: Final = frozenset({"collection_id", "uid", "component", "body"})
 
 #: The ids of those calendars, of the homes with these ids, that whoever asks may read.
 Readable = Callable[[Collection[int]], Collection[int]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked. People and rooms are named by calendar user addresses, or by their names here.
-
-    ``start`` and ``end`` are instants, ``duration`` and ``step`` seconds. ``rooms``: None for none, empty for any that
-    fits. ``people`` is how many have to fit into it (None: those who come). ``masked`` is the UID of the meeting that
-    is to be moved. ``step`` and ``count`` None: as the settings say; ``zone`` None: that of whoever asks.
-    """
-
-    start: int
-    end: int
-    duration: int
-    required: Sequence[str] = ()
-    optional: Sequence[str] = ()
-    rooms: Sequence[str] | None = None
-    needs_room: bool = False
-    people: int | None = None
-    equipment: frozenset[str] = frozenset()
-    place: Place = NOWHERE
-    step: int | None = None
-    count: int | None = None
-    masked: str | None = None
-    zone: Zone | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was found.
-
-    ``alternatives`` are there where no suggestion lies within everybody's working hours: somebody who has to come is
-    busy then, or there is no room. ``unknown`` says for each address of which nothing is known why that is; ``people``
-    and ``rooms`` are the principals behind those of the suggestions; ``zone`` is where whoever asks is.
-    """
-
-    suggestions: Sequence[Suggestion]
-    alternatives: Sequence[Suggestion]
-    unknown: Mapping[str, str]
-    people: Mapping[Attendee, Principal]
-    rooms: Mapping[Room, Principal]
-    zone: Zone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finder:
-    """What finds times; one serves all requests of a process.
-
-    ``usual`` are the working hours of who has stated none; ``learn`` is what habits are learned from, for ``weeks``. A
-    question may be about ``most_people`` and ``most_days`` and ask for ``most_slots`` times; it gets ``slots`` in steps
-    of ``step`` seconds where it does not say. ``booking`` are the rules of rooms that have none of their own.
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    ranker: Ranker = rank
-    usual: tuple[Shift, ...] = ()
-    learn: Literal["answers", "free-busy", "nothing"] = "answers"
-    weeks: int = 4
-    step: int = QUARTER
-    slots: int = 5
-    most_people: int = 100
-    most_days: int = 92
-    most_slots: int = 20
-    booking: Defaults = field(default_factory=Defaults)
-
-    def find(
-        self,
-        tx: Transaction,
-        freebusy: FreeBusy,
-        question: Question,
-        *,
-        asker: Principal | None,
-        readable: Readable,
-        epoch: str,
-    ) -> Answer:
-        """The best times, and what comes nearest where there are none.
-
-        ``asker`` None: somebody who may know everything, and then ``readable`` is not asked. ``epoch`` is the store's.
-        Raises ``NotAWish``.
-        """
-        question = self._checked(question, tx.now)
-        guests = Guests(tx, self.most_people)
-        guests.invite(question.required, question.optional)
-        may_ask = askable(tx, freebusy, guests, question.rooms, asker=asker, defaults=self.booking, epoch=epoch)
-        zone = _zone_of(question, asker, guests)
-        gathering = _Gathering(self, tx, freebusy, question, may_ask, asker, readable, zone)
-        wish = gathering.wish()
-        found = find_time.find_time(wish, self.settings, self.ranker)
-        nearest: list[Suggestion] = []
-        if not found or any(one.candidate.outside for one in found):
-            wish = gathering.wish(everywhere=True) if wish.known is not None else wish
-            nearest = find_time.alternatives(wish, self.settings, self.ranker)
-        return Answer(found, nearest, may_ask.unknown, gathering.people, gathering.rooms, zone)
-
-    def _checked(self, question: Question, now: int) -> Question:
-        """The question without the time that is over. Raises ``NotAWish`` for what cannot be asked."""
-        checked = replace(
-            question,
-            start=max(question.start, now),
-            count=self.slots if question.count is None else question.count,
-            step=self.step if question.step is None else question.step,
-        )
-        self._check_numbers(checked)
-        if question.end <= question.start:
-            raise NotAWish("window", "The time to look in ends before it begins.")
-        if question.end <= checked.start:
-            raise NotAWish("window", "The time to look in is over.")
-        if question.end - checked.start > self.most_days * DAY:
-            raise NotAWish("window", f"The time to look in is too long: ask for {self.most_days} days at most.")
-        if checked.step is not None and (question.end - checked.start) // checked.step > MOST_STARTS:
-            raise NotAWish(
-                "window", "These are too many times to look at: ask for longer steps, or for a shorter time."
-            )
-        if question.duration > question.end - checked.start:
-            raise NotAWish("duration", "The meeting is longer than the time to look in.")
-        if not question.required and not question.optional and question.rooms is None:
-            raise NotAWish("attendees", "Say who is to come, or that a room is wanted.")
-        return checked
-
-    def _check_numbers(self, question: Question) -> None:
-        if question.count is None or not 1 <= question.count <= self.most_slots:
-            raise NotAWish("number", f"Ask for 1 to {self.most_slots} times.")
-        if question.duration <= 0:
-            raise NotAWish("duration", "A meeting has to last some time.")
-        if question.step is None or not 60 <= question.step <= DAY:
-            raise NotAWish("duration", "Meetings begin at multiples of one minute to one day.")
-        if question.people is not None and question.people < 1:
-            raise NotAWish("rooms", "A room has to hold somebody.")
-
-
-def _zone_of(question: Question, asker: Principal | None, guests: Guests) -> Zone:
-    if question.zone is not None:
-        return question.zone
-    first = next(iter((*guests.required.values(), *guests.optional.values())), None)
-    known = asker if asker is not None and asker.timezone else first
-    return UTC if known is None else zone_of_principal(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +55,8 @@ class _Facts:
 
 
 @dataclass(slots=True)
-class _Gathering:
-    """One question, on its way to a ``Wish``."""
+class Gathering:
+    """One question, on its way to a ``Wish``; ``people`` and ``rooms`` are the principals behind those in it."""
 
     finder: Finder
     tx: Transaction

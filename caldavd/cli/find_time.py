@@ -13,7 +13,7 @@ from caldavd.access import Access
 from caldavd.cli.session import Failure, Session, pass_session, principal_named
 from caldavd.finding import finder_of, readable
 from scheduling.diaries import zone_of_principal
-from scheduling.gathering import Answer, Question
+from scheduling.finder import Answer, Question
 from scheduling.guests import looked_up
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import UTC as UTC_ZONE, Zone, named
@@ -128,12 +128,9 @@ def _zone(tx: Transaction, name: str | None, asker: Principal | None, people: tu
         if found is None:
             raise click.BadParameter(f"{name!r} is no time zone such as Europe/Berlin.", param_hint="--timezone")
         return found
-    first = asker if asker is not None and asker.timezone else None
-    for text in people if first is None else ():
-        one = next(iter(looked_up(tx, [text]).values()), None)
-        if one is not None and one.timezone:
-            first = one
-            break
+    known = looked_up(tx, people)
+    in_order = [asker, *(known[text] for text in people if text in known)]
+    first = next((one for one in in_order if one is not None and one.timezone), None)
     return zone_of_principal(first) if first is not None else UTC_ZONE
 
 

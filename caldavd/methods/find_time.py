@@ -1,7 +1,7 @@
 """POST of XML to the outbox: asks for the best times of a meeting (docs/find-time.md has the elements).
 
 Owns the wire: ``find-time`` and ``find-time-response`` in this server's own namespace, with elements of WebDAV and
-CalDAV where there are such. Who comes, and what is found, is in ``scheduling.gathering``; the owner of the outbox asks
+CalDAV where there are such. Who comes, and what is found, is in ``scheduling.finder``; the owner of the outbox asks
 and, unless they are named otherwise, has to come as well.
 """
 
@@ -29,7 +29,7 @@ from caldavd.xml.names import dav, own, split
 from caldavd.xml.parse import Element, child, tag_of, text_of
 from scheduling.addresses import normal
 from scheduling.askable import address_of, name_of
-from scheduling.gathering import Answer, Question
+from scheduling.finder import Answer, Question
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import Zone, named
 from scheduling.ical.values import duration, write_utc

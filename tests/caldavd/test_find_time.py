@@ -19,7 +19,7 @@ from caldavd.access import READ
 from caldavd.finding import finder_of
 from config.settings import FindTime, Provisioning, Rooms
 from scheduling.diaries import FreeBusy
-from scheduling.gathering import Finder
+from scheduling.finder import Finder
 from scheduling.index_redis import RedisIndex
 from scheduling.slots import Candidate, Ranking, Settings, Wish
 from storage.rows import Ace, Booking, BookingPolicy, PrincipalKind

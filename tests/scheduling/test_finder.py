@@ -13,8 +13,8 @@ import pytest
 
 from config.clock import fixed_clock
 from scheduling.diaries import FreeBusy
+from scheduling.finder import Answer, Finder, Question
 from scheduling.freebusy import busy
-from scheduling.gathering import Answer, Finder, Question
 from scheduling.ical.periods import BusyPeriod, merge
 from scheduling.ical.timezones import named
 from scheduling.ical.validate import validate
