@@ -14,14 +14,17 @@ from caldavd import kinds
 from caldavd.context import Context
 from caldavd.resources import Resource, of_collection
 from caldavd.scheduled import arrived, is_scheduled, removed, unique_conflict
+from scheduling.scheduler import Scheduler
 from storage.rows import OBJECT_COLUMNS, Collection, CollectionKind, ObjectRow
 
 _PAGE: Final = 100
+_WITH_BODY: Final = frozenset({"body", "organizer"})
 
 
 def before_delete_all(context: Context, resource: Resource) -> None:
     """Delivers what it means to others that all in a collection goes."""
     if context.scheduler is not None:
+        _hold(context, context.scheduler, resource)
         for calendar in _calendars(context, resource):
             for row in _meetings(context, calendar.collection):
                 removed(context, calendar, row)
@@ -39,11 +42,22 @@ def check_not_doubled(context: Context, source: Resource) -> None:
 def after_arrival(context: Context, resource: Resource) -> None:
     """Delivers what the creation of all in a collection means that has come from another home."""
     if context.scheduler is not None:
+        _hold(context, context.scheduler, resource)
         for calendar in _calendars(context, resource):
             for row in _meetings(context, calendar.collection):
                 new = arrived(context, calendar, row)
                 if new is not None:
                     context.tx.objects.put(calendar.collection, row.name, new, replaces=row)
+
+
+def _hold(context: Context, scheduler: Scheduler, resource: Resource) -> None:
+    """Locks the homes of all parties to all meetings together, before the first one is delivered."""
+    texts = (
+        row.body
+        for calendar in _calendars(context, resource)
+        for row in _meetings(context, calendar.collection, _WITH_BODY)
+    )
+    scheduler.hold(context.tx, texts, held=context.held)
 
 
 def _calendars(context: Context, resource: Resource) -> Iterator[Resource]:
@@ -58,11 +72,11 @@ def _calendars(context: Context, resource: Resource) -> Iterator[Resource]:
             yield of_collection(context.router, resource.owner, resource.home, chain)
 
 
-def _meetings(context: Context, calendar: Collection) -> Iterator[ObjectRow]:
+def _meetings(context: Context, calendar: Collection, columns: frozenset[str] = OBJECT_COLUMNS) -> Iterator[ObjectRow]:
     """The objects with an organizer, a page at a time."""
     after = 0
     while True:
-        rows = context.tx.objects.page(calendar.id, columns=OBJECT_COLUMNS, after=after, limit=_PAGE)
+        rows = context.tx.objects.page(calendar.id, columns=columns, after=after, limit=_PAGE)
         yield from [row for row in rows if row.organizer]
         if len(rows) < _PAGE:
             return

@@ -10,7 +10,8 @@ the work is run again from its start with those locked as well (``running``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -18,14 +19,15 @@ from typing import Final, Literal
 from scheduling import bookings, crowds, groups, invited_groups, itip
 from scheduling.copies import Copies, Copy, scheduled_row
 from scheduling.delivery import FORWARDED, Delivery
+from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message
 from scheduling.outcome import INVALID_USER, Refusal
-from scheduling.people import Person, Site
+from scheduling.people import Person, Site, find
 from scheduling.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
 from scheduling.posting import Postbox
 from scheduling.running import NeedHomes
 from scheduling.snapshot import read
-from storage.rows import JournalEntry, ObjectRow, Principal
+from storage.rows import JournalEntry, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
 __all__ = [
@@ -154,7 +156,26 @@ class Scheduler:
                 f"With the members of the groups there would be {most} attendees; {self.most_attendees} is the most."
             )
             raise Refused(Refusal(TOO_MANY, sentence))
-        return text, [one for one, several in inside.items() if several]
+        served = {party.address for part in again.parts.values() for party in part.attendees if party.agent == "SERVER"}
+        return text, [one for one, several in inside.items() if several and one in served]
+
+    def hold(self, tx: Transaction, texts: Iterable[bytes], *, held: frozenset[str]) -> None:
+        """For a change of many meetings at once: asks for the homes of all who are named in ``texts`` together.
+
+        One after the other they would be asked for, the work would be run again for each.
+
+        Raises:
+            NeedHomes: some of them are not locked.
+        """
+        addresses: set[str] = set()
+        for text in texts:
+            with suppress(ICalendarError):  # it is said when it is scheduled
+                snapshot = read(text)
+                addresses |= set() if snapshot is None else {*snapshot.addresses, *snapshot.organizers}
+        found = find(tx, addresses, self.site).values()
+        missing = frozenset(one.name for one in found if one.kind is not PrincipalKind.GROUP) - held
+        if missing:
+            raise NeedHomes(held | missing)
 
     def receive(
         self,

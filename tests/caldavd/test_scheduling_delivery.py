@@ -16,9 +16,10 @@ from scheduling.people import Site
 from scheduling.placing import DEFAULT_CALENDAR_URL, default_of
 from scheduling.running import run_locked
 from scheduling.scheduler import Received, Scheduler
-from storage.rows import Address, Owner, PrincipalKind, StoredProperty
+from storage.rows import Ace, Address, Owner, PrincipalKind, StoredProperty
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client
+from tests.caldavd.sharing import principal, set_aces
 from tests.caldavd.test_scheduling import count, meeting, methods, only
 
 CAL1, CAL2, CAL3 = (f"/calendars/u{number}/calendar/" for number in (1, 2, 3))
@@ -235,6 +236,36 @@ def test_who_removes_a_meeting_silently_does_not_get_it_back_by_an_answer(u1: Cl
     assert count(u3, CAL3) == 0
     assert u1.put(CAL1 + "m.ics", meeting(attendees=("u2", "u3"), start="20260312T120000Z")).status == 204
     assert count(u3, CAL3) == 1, "a new time is another question"
+
+
+def test_a_calendar_of_meetings_with_different_people(
+    store: Store, u1: Client, as_user: Callable[[str], Client]
+) -> None:
+    names = [f"x{number}" for number in range(12)]
+
+    def furnish(tx: Transaction) -> None:
+        for name in names:
+            new = provision.NewPrincipal(name=name, addresses=(f"mailto:{name}@example.org",), schedules=True)
+            provision.create(tx, new, Provisioning())
+
+    store.run(furnish, write=True)
+    u1.request("MKCALENDAR", "/calendars/u1/second/")
+    for name in names:
+        assert u1.put(f"/calendars/u1/second/{name}.ics", meeting(uid=name, attendees=(name,))).status == 201
+    assert u1.request("DELETE", "/calendars/u1/second/").status == 204
+    assert [methods(as_user(name)) for name in names] == [["REQUEST", "CANCEL"]] * 12
+
+
+def test_an_inbox_that_takes_nothing_from_the_sender(store: Store, u1: Client, u2: Client, u3: Client) -> None:
+    everything = ("{urn:ietf:params:xml:ns:caldav}schedule-deliver",)
+    set_aces(store, "u2/inbox", Ace("principal", False, everything, principal_id=principal(store, "u1").id))
+    assert u1.put(CAL1 + "m.ics", meeting(attendees=("u2", "u3"))).status == 201
+    assert "SCHEDULE-STATUS=3.8" in line_of(stored(u1), "mailto:u2@example.org")
+    assert "SCHEDULE-STATUS=1.2" in line_of(stored(u1), "mailto:u3@example.org")
+    href, copy = only(u3, CAL3)
+    mine = line_of(copy, "mailto:u3@example.org")
+    assert u3.put(href, copy.replace(mine, mine.replace("NEEDS-ACTION", "ACCEPTED"))).status == 204
+    assert (count(u2, CAL2), methods(u2)) == (0, [])
 
 
 # --- whom an address means
