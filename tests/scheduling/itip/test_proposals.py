@@ -1,0 +1,120 @@
+"""Messages that ask and propose, made by us: COUNTER, DECLINECOUNTER, REFRESH, ADD, PUBLISH (RFC 5546 3.2, 3.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from scheduling import itip
+from scheduling.proposals import additions, counter, decline_counter, publication, refresh_request
+from scheduling.snapshot import Snapshot, read
+from tests.scheduling.itip.world import check_message, lines_of
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+A = itip.Actor(frozenset({"mailto:a@example.com"}))
+B = itip.Actor(frozenset({"mailto:b@example.com"}))
+C = itip.Actor(frozenset({"mailto:c@example.com"}))
+TEN = int(datetime(2030, 2, 2, 10, tzinfo=UTC).timestamp())
+
+
+def meeting(kind: str = "VEVENT", *lines: str) -> Snapshot:
+    out = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", f"BEGIN:{kind}", "UID:m", "DTSTAMP:20300101T000000Z"]
+    out += ["SEQUENCE:4", "DTSTART:20300201T100000Z", "RRULE:FREQ=DAILY;COUNT=4", "SUMMARY:Plan"]
+    out += ["ORGANIZER:mailto:a@example.com", "ATTENDEE;SCHEDULE-STATUS=1.2:mailto:b@example.com", *lines]
+    out += [f"END:{kind}", "END:VCALENDAR"]
+    found = read("".join(f"{line}\r\n" for line in out).encode())
+    assert found is not None
+    return found
+
+
+LENGTH = {"VEVENT": "DTEND:20300201T110000Z", "VTODO": "DUE:20300201T110000Z"}
+
+
+@pytest.mark.parametrize("kind", ["VEVENT", "VTODO"])
+def test_a_proposal_for_one_instance(kind: str) -> None:
+    message = counter(
+        meeting(kind, LENGTH[kind]),
+        B,
+        start=TEN + 3600,
+        end=TEN + 7200,
+        now=NOW,
+        rid=TEN,
+        comment="Later?",
+        location="B1",
+    )
+    assert message is not None
+    check_message(message, NOW)
+    said = lines_of(message.text)
+    assert "SEQUENCE:4" in said, "it echoes the original (3.2.7)"
+    for line in ("RECURRENCE-ID:20300202T100000Z", "DTSTART:20300202T110000Z", "COMMENT:Later?", "LOCATION:B1"):
+        assert line in said
+    assert f"{LENGTH[kind].partition(':')[0]}:20300202T120000Z" in said
+    assert not any(line.startswith("RRULE") for line in said)
+
+
+def test_a_proposal_is_made_by_who_is_invited_for_what_exists() -> None:
+    assert counter(meeting(), C, start=TEN, end=None, now=NOW, rid=TEN) is None
+    assert counter(meeting(), B, start=TEN, end=None, now=NOW, rid=TEN + 1) is None
+
+
+def test_a_proposal_is_declined_to_whom_it_came_from() -> None:
+    stored = meeting("VEVENT", LENGTH["VEVENT"])
+    proposal = counter(stored, B, start=TEN + 3600, end=TEN + 7200, now=NOW, rid=TEN)
+    assert proposal is not None
+    message = decline_counter(proposal, stored, now=NOW, comment="Sorry")
+    assert message is not None
+    check_message(message, NOW)
+    assert (message.method, message.recipient) == ("DECLINECOUNTER", "mailto:b@example.com")
+    said = lines_of(message.text)
+    assert "SEQUENCE:4" in said
+    assert "RECURRENCE-ID:20300202T100000Z" in said
+    assert "COMMENT:Sorry" in said
+    told = itip.incoming(message, stored.source, B, now=NOW)
+    assert (told.action, told.inbox) == ("ignore", True)
+    (request,) = itip.refresh(stored.source, A, now=NOW)
+    assert decline_counter(request, stored, now=NOW) is None, "only a COUNTER is declined"
+
+
+@pytest.mark.parametrize("kind", ["VEVENT", "VTODO"])
+def test_a_refresh_is_answered_with_the_meeting(kind: str) -> None:
+    stored = meeting(kind)
+    (message,) = refresh_request(stored, B, now=NOW, rid=TEN)
+    check_message(message, NOW)
+    organizers = [line for line in lines_of(message.text) if line.startswith("ORGANIZER")]
+    assert bool(organizers) is (kind == "VEVENT"), "RFC 5546 3.4.6: ORGANIZER 0"
+    assert not any(line.startswith(("SUMMARY", "DTSTART", "SEQUENCE")) for line in lines_of(message.text))
+    assert refresh_request(stored, C, now=NOW) == ()
+    answer = itip.incoming(message, stored.source, A, now=NOW)
+    assert [one.method for one in answer.onward] == ["REQUEST"]
+
+
+@pytest.mark.parametrize("kind", ["VEVENT", "VTODO", "VJOURNAL"])
+def test_an_instance_is_added(kind: str) -> None:
+    stored = meeting(kind)
+    (message,) = additions(stored, [TEN], A, now=NOW)
+    check_message(message, NOW)
+    assert message.method == "ADD"
+    said = lines_of(message.text)
+    assert not any(line.startswith(("RECURRENCE-ID", "RRULE", "RDATE", "EXDATE")) for line in said), "3.2.4"
+    older = stored.source.replace(b"SEQUENCE:4", b"SEQUENCE:1").replace(b"COUNT=4", b"COUNT=1")
+    added = itip.incoming(message, older, B, now=NOW)
+    assert added.action == "update"
+    assert added.text is not None
+    assert "RDATE:20300202T100000Z" in lines_of(added.text)
+    again = itip.incoming(message, added.text, B, now=NOW)
+    assert again.action == "ignore"
+
+
+def test_an_added_journal_entry_is_made_where_there_is_none() -> None:
+    (message,) = additions(meeting("VJOURNAL"), [TEN], A, now=NOW)
+    assert itip.incoming(message, None, B, now=NOW).action == "create", "RFC 5546 3.5.2: MAY treat the ADD as a PUBLISH"
+
+
+@pytest.mark.parametrize("kind", ["VEVENT", "VTODO", "VJOURNAL"])
+def test_what_is_published_names_no_attendees(kind: str) -> None:
+    message = publication(meeting(kind), "mailto:z@example.org", now=NOW)
+    check_message(message, NOW)
+    assert not any(line.startswith("ATTENDEE") for line in lines_of(message.text)), "RFC 5546 3.2.1: ATTENDEE 0"
+    created = itip.incoming(message, None, itip.Actor(frozenset({"mailto:z@example.org"})), now=NOW)
+    assert created.action == "create"
