@@ -99,8 +99,9 @@ def _accounts(tx: Transaction) -> None:
 class MeetingWorld:
     """The example in a store whose clock stands still; ``make`` puts an application around it."""
 
-    def __init__(self, file: Path) -> None:
-        self.store: Store = open_store(f"sqlite:///{file}", clock=fixed_clock(NOW))
+    def __init__(self, database: Path | str) -> None:
+        url = database if isinstance(database, str) else f"sqlite:///{database}"
+        self.store: Store = open_store(url, clock=fixed_clock(NOW))
         self.store.upgrade()
         self.store.run(_accounts, write=True)
 

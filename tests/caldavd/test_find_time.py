@@ -41,6 +41,7 @@ from tests.caldavd.meeting_world import (
 )
 from tests.caldavd.sharing import grant, principal, set_aces, statements
 from tests.scheduling.redis_servers import Server
+from tests.storage.databases import KINDS, Databases
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "find-time.md"
 NS = {"F": "urn:caldavd:ns", "D": "DAV:"}
@@ -62,6 +63,14 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeetingWorld]:
     world.fill()
     yield world
     world.store.close()
+
+
+@pytest.fixture
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Servers of databases, where they answer."""
+    found = Databases(tmp_path_factory.mktemp("databases"))
+    yield found
+    found.drop()
 
 
 @pytest.fixture
@@ -112,6 +121,14 @@ class TestTheWorkedExample:
         assert any("seldom takes meetings on Friday mornings" in why for why in friday)
         assert texts(answer, "F:slot[1]/F:room/D:href") == ["mailto:boardroom@example.org"]
         assert texts(answer, "F:slot[4]/F:room/D:href") == []
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
+    def test_the_order_on_other_databases(self, databases: Databases, kind: str) -> None:
+        world = MeetingWorld(databases.url(kind))
+        world.fill()
+        body = question(*self.FOUR, attendee("olga"), attendee("admin", "NON-PARTICIPANT"), ROOM)
+        assert starts(asked(world, body, "admin")) == [utc(one) for one in self.ORDER]
+        world.store.close()
 
     def test_as_the_organizer_asks_who_comes_as_well(self, example: MeetingWorld) -> None:
         """The first four are the same; of the habits of others only a coarse idea is in the score, and no name."""
