@@ -45,6 +45,8 @@ MAX_HELD: Final = 1000
 MAX_HELD_SIZE: Final = 256 * 1024
 #: The most recipients of one mail that are looked at where the mail itself says who they are.
 MAX_RECIPIENTS: Final = 100
+#: How many people in To are asked whether the meeting is theirs.
+_ASKED: Final = 5
 _PAGE: Final = 1000
 _BODY: Final = frozenset({"body", "organizer"})
 _UIDS: Final = frozenset({"uid", "organizer"})
@@ -326,10 +328,25 @@ class _Taking:
             if tag is not None:
                 return tx.principals.by_id(tag.principal_id)
             found = None if organizer is None else _person(tx, organizer.address)
-            return found or self._of_tag_in_organizer(tx) or self.recipient.principal
+            return found or self._of_tag_in_organizer(tx) or self.recipient.principal or self._addressed_organizer(tx)
         if self.recipient.principal is not None or tag is None:
             return self.recipient.principal or self._only_attendee_here(tx)
         return tx.principals.by_id(tag.principal_id)
+
+    def _addressed(self, tx: Transaction) -> dict[str, Principal]:
+        """Who lives here and is named in To, by address: for mail that was sent on to the server's own address."""
+        names = ("delivered-to", "x-original-to", "to", "cc")
+        named = [normal(f"mailto:{one}") for name in names for one in self.mail.head.many_mailboxes(name)]
+        found = tx.principals.by_addresses(frozenset(named[:MAX_RECIPIENTS]))
+        return {normal(uri): one for uri, one in found.items() if one.kind in _PEOPLE}
+
+    def _addressed_organizer(self, tx: Transaction) -> Principal | None:
+        """Whose meeting it is among those in To, where the answer does not say."""
+        for one in list(self._addressed(tx).values())[:_ASKED]:
+            stored = self._stored(tx, one)
+            if stored is not None and stored.organizer is not None and stored.organizer.address in _addresses(one):
+                return one
+        return None
 
     def _of_tag_in_organizer(self, tx: Transaction) -> Principal | None:
         """Some programs take Reply-To for the organizer."""
@@ -338,7 +355,11 @@ class _Taking:
 
     def _only_attendee_here(self, tx: Transaction) -> Principal | None:
         """For mail that came to the server's own address."""
-        found = {one.id: one for one in tx.principals.by_addresses(self.said.addresses).values() if one.kind in _PEOPLE}
+        invited = tx.principals.by_addresses(self.said.addresses)
+        found = {one.id: one for one in invited.values() if one.kind in _PEOPLE}
+        if len(found) > 1:
+            meant = {one.id for one in self._addressed(tx).values()}
+            found = {key: one for key, one in found.items() if key in meant}
         return next(iter(found.values())) if len(found) == 1 else None
 
     def _tag(self) -> Tag | None:

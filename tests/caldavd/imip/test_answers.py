@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from scheduling.imip.reception import Fate
-from tests.caldavd.imip.scene import CARL, DORA, Office, itip, meeting, reply
+from tests.caldavd.imip.scene import CARL, DORA, Office, itip, mail_bytes, meeting, reply
 from tests.scheduling.smtp import Sink
 
 PASS = "Authentication-Results: mx.example.org; dmarc=pass header.from=gmail.example\r\n"
@@ -207,6 +207,16 @@ def test_the_organizer_is_called_by_the_address_of_the_server(office: Office) ->
     assert office.receive(itip("REPLY", body, author=CARL), "calendar@example.org").fate is Fate.APPLIED
     assert partstat(office) == "ACCEPTED"
     assert "ORGANIZER:mailto:u1@example.org" in office.object()
+
+
+def test_an_answer_that_was_sent_on_to_the_server(office: Office) -> None:
+    """Exchange names no organizer; a Sieve script redirects to the server's own address: To says whose it is."""
+    office.put(meeting(DORA))
+    mail = mail_bytes("exchange-online-reply-accepted.eml")
+    assert office.receive(mail, "calendar@example.org").fate is Fate.HELD, "nobody is named"
+    named = mail.replace(b"u1 <calendar@example.org>", b"u3@example.org, u1@example.org")
+    assert office.receive(named, "calendar@example.org").fate is Fate.APPLIED
+    assert partstat(office, DORA) == "ACCEPTED"
 
 
 def test_a_secretary(office: Office, office_with: Callable[..., Office]) -> None:

@@ -120,6 +120,10 @@ def test_whom_it_does_not_name(office: Office) -> None:
 def test_mail_for_the_server_itself_finds_the_one_who_is_invited(office: Office) -> None:
     assert office.receive(invitation(), "calendar@example.org").fate is Fate.APPLIED
     assert "SUMMARY:Lunch" in office.object("u2")
+    two = invitation(extra="ATTENDEE;RSVP=TRUE:mailto:u3@example.org\r\n")
+    assert office.receive(two, "calendar@example.org").fate is Fate.HELD, "one of two, and nobody says which"
+    assert office.receive(two.replace(b"To: u1@", b"To: u3@"), "calendar@example.org").fate is Fate.APPLIED
+    assert "SUMMARY:Lunch" in office.object("u3")
 
 
 def test_what_is_published_is_put_into_nobodys_calendar(office: Office) -> None:
