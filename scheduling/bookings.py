@@ -1,9 +1,8 @@
-"""How rooms and resources answer, in a transaction: their rules, and when they are taken, for all rooms of a message.
+"""How rooms and resources answer, in a transaction: for all rooms of a message at once.
 
-Owns the reading that goes before ``rooms`` (the rules) and ``room_answers`` (the text): the rows of ``tx.bookings`` and
-the installation's defaults, the delegates, and the room's other objects. The statements do not grow with the number of
-rooms or of bookings. Bodies are read only of objects that lie where the booking does and whose packed busy time does
-not say enough.
+Owns the rules that are set for each (``tx.bookings`` and the installation's defaults), who answers for it, and the
+REPLY with its reason. The rules are carried out in ``rooms`` and written down in ``room_answers``, both pure; when a room
+cannot be had is read in ``room_diaries``.
 
 Whoever calls holds the locks of the rooms' homes since before the reading and until the commit.
 """
@@ -11,37 +10,25 @@ Whoever calls holds the locks of the rooms' homes since before the reading and u
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from scheduling import itip
-from scheduling.availability import PROPERTIES, availability
-from scheduling.busy import BLOCKING, BusyCalendar, spans_of
-from scheduling.diaries import availability_in, zone_of_principal
-from scheduling.freebusy import busy
+from scheduling.diaries import zone_of_principal
 from scheduling.ical.lines import ICalendarError
-from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.values import DAY
-from scheduling.index import Version
 from scheduling.message import Message
 from scheduling.outcome import Actor
-from scheduling.room_answers import answered, with_comments, with_reply_forced
-from scheduling.rooms import Case, Diary, Request, Rules, requested
-from storage.rows import Beyond, Booking, BookingPolicy, CollectionKind, ObjectRow, Principal, PrincipalKind
+from scheduling.room_answers import Answer, answered, with_comments, with_reply_forced
+from scheduling.room_diaries import Question, diaries_of
+from scheduling.rooms import Case, Diary, Rules, requested
+from storage.rows import Beyond, Booking, BookingPolicy, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
 #: Who answers by itself.
 ANSWERING: Final = frozenset({PrincipalKind.ROOM, PrincipalKind.RESOURCE})
-_COLUMNS: Final = frozenset(
-    {"id", "collection_id", "name", "component", "organizer", "starts_at", "ends_at", "digest_version", "spans"}
-)
-_BODY: Final = frozenset({"body"})
-#: Nobody keeps what is computed here.
-_NO_VERSION: Final = Version("", 0, "")
-
 _log = logging.getLogger(__name__)
 
 
@@ -172,52 +159,51 @@ def answers(tx: Transaction, asked: Sequence[Asked], *, desk: Desk, sender: Prin
 
     ``sender`` asks (None: somebody elsewhere); whoever administers this server is bound to no window.
     """
-    exempt = sender is not None and sender.admin
-    questions = [_question(tx, one, desk, exempt=exempt) for one in asked]
-    diaries = _diaries(tx, [one for one in questions if one is not None and one.request.stretch is not None])
+    questions = [_question(one, desk, sender, now=tx.now) for one in asked]
+    diaries = diaries_of(tx, [one for one in questions if one is not None])
     now = datetime.fromtimestamp(tx.now, UTC)
     out = []
     for one, question in zip(asked, questions, strict=True):
         if question is None:
             out.append(Answered(one.text, reason="left to who keeps this calendar"))
         else:
-            out.append(_answer(question, diaries.get(one.room.id, Diary()), desk, now))
+            answer = answered(question.case, question.request, diaries.get(one.room.id, Diary()))
+            out.append(_told(one, answer, desk.delegates.get(one.room.id), now))
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    asked: Asked
-    case: Case
-    request: Request
-
-
-def _question(tx: Transaction, asked: Asked, desk: Desk, *, exempt: bool) -> _Question | None:
+def _question(asked: Asked, desk: Desk, sender: Principal | None, *, now: int) -> Question | None:
     room = asked.room
+    rules = desk.rules.get(room.id, Rules())
+    by_person = rules.policy is BookingPolicy.DELEGATE
+    delegate = desk.delegates.get(room.id)
+    if by_person and sender is not None and delegate is not None and sender.id == delegate.id:
+        rules = replace(rules, policy=BookingPolicy.AUTOMATIC)  # they need not ask themselves
     case = Case(
         text=asked.text,
         before=None if asked.stored is None else asked.stored.body,
         room=asked.addresses,
-        rules=desk.rules.get(room.id, Rules()),
+        rules=rules,
         zone=zone_of_principal(room),
-        now=tx.now,
-        exempt=exempt,
+        now=now,
+        exempt=sender is not None and sender.admin,
     )
     try:
         request = requested(case)
     except ICalendarError:  # it was read when it was sent: what is stored has grown beyond a limit
         _log.warning("The room %s cannot read an invitation that it was sent.", room.name, exc_info=True)
         return None
-    return None if request is None else _Question(asked, case, request)
+    return None if request is None else Question(room, asked.stored, case, request, by_person)
 
 
-def _answer(question: _Question, diary: Diary, desk: Desk, now: datetime) -> Answered:
-    asked = question.asked
-    answer = answered(question.case, question.request, diary)
-    delegate = desk.delegates.get(asked.room.id) if answer.waits else None
-    reason = f"{answer.reason} ({delegate.name} answers for it)" if delegate is not None else answer.reason
-    if delegate is not None and delegate.kind is PrincipalKind.GROUP:
+def _told(asked: Asked, answer: Answer, delegate: Principal | None, now: datetime) -> Answered:
+    """The answer as the organizer gets it; ``delegate`` is who answers for the room where that is left open."""
+    reason = answer.reason
+    if not answer.waits:
         delegate = None
+    elif delegate is not None:
+        reason = f"{reason} ({delegate.name} answers for it)"
+        delegate = None if delegate.kind is PrincipalKind.GROUP else delegate
     # Where the room has answered all of it, all of it is told: the organizer's copy may lack what this one has.
     text = answer.text if answer.waits else with_reply_forced(answer.text)
     out = itip.outgoing(asked.text, text, Actor(asked.addresses), now=now)
@@ -226,92 +212,3 @@ def _answer(question: _Question, diary: Diary, desk: Desk, now: datetime) -> Ans
         return Answered(asked.text, reason="cannot be answered")
     replies = tuple(with_comments(message) for message in out.messages if message.method == "REPLY")
     return Answered(out.text, replies, reason, delegate)
-
-
-# --- when rooms are taken --------------------------------------------------------------------------------------------
-
-
-class _Wanted:
-    """The times that are asked for, to be compared with many others: disjoint and in order."""
-
-    def __init__(self, request: Request) -> None:
-        self.periods = merge(BusyPeriod(slot.start, slot.end) for slot in request.slots)
-        self._ends = [one.end for one in self.periods]
-
-    def meets(self, start: int | None, end: int | None) -> bool:
-        """Whether some of it may lie between two instants (None is open)."""
-        at = 0 if start is None else bisect_right(self._ends, start)
-        return at < len(self.periods) and (end is None or self.periods[at].start <= end)
-
-    def of(self, periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
-        """Those of many others that it meets."""
-        return [one for one in periods if self.meets(one.start, one.end)]
-
-
-def _diaries(tx: Transaction, questions: Sequence[_Question]) -> dict[int, Diary]:
-    """When each room cannot be had, as far as it matters; by principal."""
-    if not questions:
-        return {}
-    by_home = {one.asked.room.home_id: one for one in questions}
-    calendars: dict[int, int] = {}
-    hours: dict[int, bytes] = {}
-    kinds = (CollectionKind.CALENDAR, CollectionKind.INBOX)
-    for home, collection, stored in tx.collections.of_homes(list(by_home), kinds=kinds, names=PROPERTIES):
-        if collection.kind is CollectionKind.CALENDAR:
-            calendars[collection.id] = home.id
-        elif stored:
-            hours[home.id] = availability_in({(one.namespace, one.name): one for one in stored})
-    taken = _taken(tx, by_home, calendars)
-    return {
-        one.asked.room.id: Diary(taken[home_id], _closed(one, hours.get(home_id, b"")))
-        for home_id, one in by_home.items()
-    }
-
-
-def _closed(question: _Question, hours: bytes) -> Sequence[BusyPeriod]:
-    """When the room's hours do not let anybody in; ``hours`` is the text of ``calendar-availability``, if any."""
-    stretch = question.request.stretch
-    found = availability([hours], *stretch, question.case.zone) if hours and stretch is not None else None
-    return () if found is None else merge(BusyPeriod(one.start, one.end) for one in found.unavailable)
-
-
-def _taken(
-    tx: Transaction, by_home: Mapping[int, _Question], calendars: Mapping[int, int]
-) -> dict[int, list[BusyPeriod]]:
-    """When each room is taken by its other objects, disjoint and in order; by home. ``calendars`` are by id."""
-    wanted = {home_id: _Wanted(one.request) for home_id, one in by_home.items()}
-    stretches = [stretch for one in by_home.values() if (stretch := one.request.stretch) is not None]
-    start, end = min(first for first, _ in stretches), max(last for _, last in stretches)
-    found: dict[int, list[BusyPeriod]] = {home_id: [] for home_id in by_home}
-    unsaid: dict[int, list[str]] = {}
-    rows = tx.objects.scan({name: list(calendars) for name in BLOCKING}, columns=_COLUMNS, start=start, end=end)
-    for row in rows:
-        home_id = calendars[row.collection_id]
-        question = by_home[home_id]
-        stored = question.asked.stored
-        if (stored is not None and row.id == stored.id) or not wanted[home_id].meets(row.starts_at, row.ends_at):
-            continue
-        low = start if row.starts_at is None else max(start, row.starts_at)
-        high = end if row.ends_at is None else min(end, row.ends_at + 1)
-        said = spans_of(row, _calendar(question, row.collection_id), low, high)
-        if said is None:
-            unsaid.setdefault(row.collection_id, []).append(row.name)
-        else:
-            found[home_id] += wanted[home_id].of(said)
-    for collection_id, names in unsaid.items():
-        home_id = calendars[collection_id]
-        case = by_home[home_id].case
-        for row in tx.objects.by_names(collection_id, names, columns=_BODY).values():
-            told = busy(row.body, start, end, case.zone, owner=frozenset(case.room))
-            found[home_id] += wanted[home_id].of(told)
-    return {home_id: _counting(by_home[home_id], periods) for home_id, periods in found.items()}
-
-
-def _calendar(question: _Question, collection_id: int) -> BusyCalendar:
-    return BusyCalendar(collection_id, _NO_VERSION, question.case.zone, frozenset(question.case.room))
-
-
-def _counting(question: _Question, periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
-    """The times that nobody else gets: taken is taken, also tentatively; but a person decides between two requests."""
-    least = Busy.BUSY if question.case.rules.policy is BookingPolicy.DELEGATE else Busy.TENTATIVE
-    return merge(BusyPeriod(one.start, one.end) for one in periods if one.kind >= least)

@@ -6,6 +6,7 @@ The rules one by one are in ``tests/scheduling/test_rooms.py``, many bookings at
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from scheduling import itip
 from scheduling.bookings import Defaults
 from scheduling.posting import MAIL, Postbox, decoded
 from scheduling.running import run_locked
-from scheduling.scheduler import Scheduler
+from scheduling.scheduler import Scheduler, scheduled_row
 from storage.rows import Beyond, BookingPolicy, JournalEntry, PrincipalKind
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client
@@ -239,6 +240,34 @@ def test_more_rooms_are_read_with_no_more_statements(house: House) -> None:
     assert counts[0] == counts[1]
 
 
+def test_many_bookings_cost_no_more_statements_and_hardly_more_time(house: House, store: Store) -> None:
+    def fill(tx: Transaction) -> None:
+        tx.homes.lock_of(["room1"])
+        found = tx.collections.find("room1", ("calendar",))
+        assert found is not None
+        bookings = []
+        for number in range(1500):
+            text = meeting(organizer="u3", uid=f"b{number}", start=at(hours=2 * number + 1))
+            text = text.replace("PARTSTAT=NEEDS-ACTION", "PARTSTAT=ACCEPTED")
+            bookings.append((f"b{number}.ics", scheduled_row(text.encode(), "tag")))
+        tx.objects.put_many(found.collection, bookings)
+
+    store.run(fill, write=True)
+    counts = {}
+    series = "RRULE:FREQ=WEEKLY;COUNT=20"
+    for room in ("room2", "room1"):
+        with statements() as seen:
+            begun = time.process_time()
+            house.put(meeting(series, uid=room, to=(room,)), name=room)
+            assert time.process_time() - begun < 2
+        counts[room] = len(seen)
+    assert counts["room1"] <= counts["room2"]
+    # Every second hour is taken; the one before is free.
+    assert answers(house.get("/calendars/u1/calendar/room1.ics", "u1")) == {"": YES}
+    taken = house.put(meeting(series, uid="t", start=at(hours=1)), name="t")
+    assert answers(taken)[""] == NO
+
+
 # --- who, and by whom
 
 
@@ -278,6 +307,23 @@ def test_a_delegate_answers(house: House) -> None:
     text = house.get("/calendars/u1/calendar/m.ics", "u1")
     assert "ACCEPTED" in answers(house.put(text.replace("Secret", "Open")))[""]
     assert len(house.copies("u3", "inbox")) == 2
+
+
+def test_a_delegate_need_not_ask_themselves(house: House) -> None:
+    house.set("room1", delegate="u3")
+    house.put(meeting(organizer="u2", uid="o"), user="u2", name="o")  # this one waits
+    mine = house.put(meeting(organizer="u3", uid="d"), user="u3", name="d")
+    assert answers(mine) == {"": YES}
+    assert answers(house.put(meeting(organizer="u3", uid="e"), user="u3", name="e")) == {"": NO}
+
+
+def test_a_group_answers(house: House) -> None:
+    house.set("room1", delegate="staff")
+    house.put(meeting(organizer="u3"), user="u3")
+    assert "(staff answers for it)" in " ".join(entry.reason for entry in house.log())
+    path = "/calendars/room1/calendar/"
+    assert len(house.client("u2").propfind(path, "<D:getetag/>", depth=1).hrefs) == 2
+    assert house.client("u3").propfind(path, "<D:getetag/>", depth=1).status == 404
 
 
 def test_without_a_delegate_any_more_nobody_answers(house: House, store: Store) -> None:
