@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from storage.store import Store
+from caldavd import provision
+from config.settings import Provisioning
+from storage.store import Store, Transaction
 from tests.caldavd.client import Answer, Client, event
 from tests.caldavd.implicit.scene import (
     calendar,
@@ -380,3 +382,59 @@ def test_inbox_items_are_neither_copied_nor_moved(u1: Client, u2: Client) -> Non
         assert u2.request(method, item, Destination=CAL2 + "item.ics").status == 405
         assert u2.request(method, only(u2, CAL2), Destination=item).status == 403
     assert messages(u2) == ["REQUEST"]
+
+
+# Many people
+
+
+@pytest.fixture
+def crowd(store: Store) -> list[str]:
+    """Ten more people."""
+    names = [f"c{number:02}" for number in range(10)]
+
+    def work(tx: Transaction) -> None:
+        for name in names:
+            address = (f"mailto:{name}@example.org",)
+            provision.create(tx, provision.NewPrincipal(name=name, addresses=address, schedules=True), Provisioning())
+
+    store.run(work, write=True)
+    return names
+
+
+def test_each_meeting_with_somebody_else(u1: Client, as_user: AsUser, crowd: list[str]) -> None:
+    """The homes of all of them are found out together, not one more with each meeting."""
+    for name in crowd:
+        assert u1.put(f"{WORK}{name}.ics", meeting(name, uid=name)).status == 201
+    assert move(u1, WORK, HOME + "renamed/").status == 201
+    assert u1.request("DELETE", HOME + "renamed/").status == 204
+    for name in crowd:
+        assert messages(as_user(name)) == ["CANCEL", "REQUEST"]
+
+
+def test_an_attendee_of_many_organizers_leaves(u2: Client, as_user: AsUser, crowd: list[str]) -> None:
+    """Their answers reach each organizer, and whom these have invited besides."""
+    theirs = "/calendars/u2/others/"
+    u2.request("MKCALENDAR", theirs)
+    for name, other in zip(crowd, crowd[1:] + crowd[:1], strict=True):
+        path = f"{calendar(name)}{name}.ics"
+        assert as_user(name).put(path, meeting("u2", other, uid=name, organizer=name)).status == 201
+        found = copy_of(u2, name)
+        assert found is not None
+        assert move(u2, found, f"{theirs}{name}.ics").status == 201
+    assert u2.request("DELETE", theirs).status == 204
+    for name, other in zip(crowd, crowd[1:] + crowd[:1], strict=True):
+        for client in (as_user(name), as_user(other)):
+            href = copy_of(client, name)
+            assert href is not None
+            assert param(text(client, href), "u2", "PARTSTAT") == "DECLINED"
+
+
+@pytest.mark.usefixtures("assistant")
+def test_prepared_meetings_with_many(u3: Client, as_user: AsUser, crowd: list[str]) -> None:
+    prepared = "/calendars/u3/prepared/"
+    u3.request("MKCALENDAR", prepared)
+    for name in crowd:
+        u3.put(f"{prepared}{name}.ics", meeting(name, uid=name))
+    assert move(u3, prepared, HOME + "prepared/").status == 201
+    for name in crowd:
+        assert messages(as_user(name)) == ["REQUEST"]
