@@ -1,8 +1,8 @@
 """How rooms and resources answer, in a transaction: for all rooms of a message at once.
 
 Owns the rules that are set for each (``tx.bookings`` and the installation's defaults), who answers for it, and the
-REPLY with its reason. The rules are carried out in ``rooms`` and written down in ``room_answers``, both pure; when a room
-cannot be had is read in ``room_diaries``.
+REPLY with its reason. The rules are carried out in ``rooms`` and written down in ``room_answers``, both pure; when a
+room cannot be had is read in ``room_diaries``.
 
 Whoever calls holds the locks of the rooms' homes since before the reading and until the commit.
 """
