@@ -30,15 +30,12 @@ from typing import Final, Literal, Protocol
 
 from scheduling.addresses import mailbox, mailbox_as_written, mailto
 from scheduling.amending import Amendments
-from scheduling.ical.defining import missing
 from scheduling.ical.lines import with_crlf
-from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.timezones import UTC, named
-from scheduling.ical.values import wall
 from scheduling.mailtext import Reader, letter, one_line
 from scheduling.message import Message
 from scheduling.posting import Mail
-from scheduling.snapshot import STEPS, Party, Snapshot, read
+from scheduling.snapshot import Party, Snapshot, read
 from scheduling.wording import Language, language
 
 Security = Literal["none", "starttls", "tls"]
@@ -96,7 +93,7 @@ def compose(
     parties = {one.address: one for one in _parties(snapshot)}
     reader = _reader(mail, letterhead, links or {})
     said = letter(message, reader, sender=mail.name, before=mail.before)
-    text = with_crlf(_for_others(snapshot, mailtos or {}))
+    text = with_crlf(_with_mail_addresses(snapshot, mailtos or {}))
 
     policy = SMTP if (recipient + letterhead.address).isascii() else SMTPUTF8
     out = EmailMessage(policy=policy)
@@ -202,25 +199,13 @@ def _file_name(message: Message) -> str:
     return "cancel.ics" if message.method == "CANCEL" else "invite.ics" if message.method == "REQUEST" else "reply.ics"
 
 
-def _for_others(snapshot: Snapshot, mailtos: Mapping[str, str]) -> bytes:
-    """The text as programs elsewhere need it.
-
-    With ``mailto:`` for every party whose mail address is known (RFC 6047 2.3), and with the time zones that it only
-    names (RFC 5545 3.2.19): clients may leave those out where they talk to a server that knows them (RFC 7809).
-    """
+def _with_mail_addresses(snapshot: Snapshot, mailtos: Mapping[str, str]) -> bytes:
+    """The text with ``mailto:`` for every party whose mail address is known (RFC 6047 2.3)."""
     work = Amendments(snapshot.source)
     for party in _parties(snapshot):
         found = mailtos.get(party.address)
         if found is not None:
             work.value(party.line, mailto(found.removeprefix("mailto:")))
-    try:
-        start, end = snapshot.recurrence.extent(Budget(STEPS))
-    except TooManyInstances:
-        start, end = None, None
-    first = wall(start).year if start is not None else 1970
-    zones = missing(snapshot.calendar, first_year=first, last_year=wall(end).year if end is not None else first + 10)
-    if zones:
-        work.put(snapshot.calendar.components[0].start, zones)
     return work.made()
 
 

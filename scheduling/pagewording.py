@@ -73,6 +73,7 @@ ENGLISH: Final[dict[str, str]] = {
     "page-decide-what": "If you agree, the meeting is moved and everybody who is invited is told. If not, {name} is "
     "told that it stays as it is.",
     "page-agreed": "The meeting has been moved, and everybody who is invited has been told.",
+    "page-not-free": "Not free at that time: {name}.",
     "page-refused": "{name} has been told that the meeting stays as it is.",
     "page-dealt-with-title": "This proposal is not waiting any more",
     "page-dealt-with": "It has been decided already, or taken out of the inbox of your calendar.",
@@ -153,6 +154,7 @@ GERMAN: Final[dict[str, str]] = {
     "page-decide-what": "Wenn Sie zustimmen, wird der Termin verlegt und alle Eingeladenen erfahren es. Wenn nicht, "
     "erfährt {name}, dass es bleibt, wie es ist.",
     "page-agreed": "Der Termin ist verlegt, und alle Eingeladenen haben es erfahren.",
+    "page-not-free": "Zu dieser Zeit nicht frei: {name}.",
     "page-refused": "{name} hat erfahren, dass es bleibt, wie es ist.",
     "page-dealt-with-title": "Dieser Vorschlag wartet nicht mehr",
     "page-dealt-with": "Über ihn ist schon entschieden, oder er ist aus dem Eingang Ihres Kalenders genommen worden.",

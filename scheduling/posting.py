@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from scheduling.addresses import mailbox, normal
 from scheduling.message import ATTENDEE_METHODS, Message
 from scheduling.outcome import NO_WAY, PENDING
+from scheduling.snapshot import read
 from storage.rows import JournalEntry, NewJob, Principal
 from storage.store import Transaction
 
@@ -96,10 +97,11 @@ def post_notice(
     """Queues a mail that tells ``reader``, who lives here, of a ``message`` that was left in their inbox.
 
     For what no client shows there: a proposal for another time and the answer to it. ``before`` is their copy of the
-    meeting. Nothing where there is no mail, or they have no mail address.
+    meeting. Nothing where there is no mail, where they have no mail address, and for a proposal that cannot be agreed
+    to: by somebody who is not invited, or to what has been changed since.
     """
     address = next((uri for uri in _preferred_first(reader) if mailbox(uri) is not None), None)
-    if postbox is None or address is None:
+    if postbox is None or address is None or (message.method == "COUNTER" and not _is_open(message, before)):
         return
     own = replace(message, recipient=normal(address))
     mail = Mail(own, before=before, reader_language=reader.language, reader_timezone=reader.timezone, notice=True)
@@ -108,6 +110,11 @@ def post_notice(
     where = "queued for mail, beside the inbox item"
     why = "Hardly any client shows a proposal, or the answer to one, in an inbox."
     tx.journal.add([JournalEntry(tx.now, own.uid, own.sender, own.recipient, own.method, PENDING, where, why)])
+
+
+def _is_open(proposal: Message, stored: bytes) -> bool:
+    snapshot = read(stored)
+    return snapshot is not None and proposal.sender in snapshot.addresses and proposal.sequence >= snapshot.sequence
 
 
 def _preferred_first(principal: Principal) -> list[str]:

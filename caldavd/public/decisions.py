@@ -20,11 +20,14 @@ from scheduling.snapshot import read
 if TYPE_CHECKING:
     from caldavd.public.rsvp import Visit
     from caldavd.response import Response
+    from scheduling.mailtext import Fact
     from scheduling.snapshot import Rid, Snapshot
     from storage.rows import Collection, ObjectRow
 
 #: The journal's words.
 REFUSED: Final = "The organizer declined the proposal on the page that the link in the mail leads to."
+#: What agreeing takes over (see ``proposals.agreed``).
+_MOVED: Final = frozenset({"when", "due", "where"})
 _BODY: Final = frozenset({"body"})
 
 
@@ -88,14 +91,19 @@ def _done(visit: Visit, done: str) -> Response:
     name = visit.ticket.address.removeprefix("mailto:")
     told = facts(visit.snapshot, visit.ticket.rid, visit.reader)
     parts = [pages.paragraph(visit.say(f"page-{done}", name=name), mark="said"), pages.table_of(visit.language, told)]
+    part = visit.snapshot.describing(visit.ticket.rid)
+    if done == "agreed" and part is not None:
+        # Answers have started again: who has declined by now answers by itself, as rooms do.
+        declined = ", ".join(name_of(one) for one in part.attendees if one.partstat == "DECLINED")
+        if declined:
+            parts.insert(1, pages.paragraph(visit.say("page-not-free", name=declined), mark="note"))
     return pages.page(visit.language, visit.say("page-proposal"), parts)
 
 
 def _page(visit: Visit, proposal: _Proposal, *, problem: str = "", status: int = 200) -> Response:
-    told = facts(proposal.snapshot, proposal.rid, visit.reader, visit.snapshot)
     parts = [pages.paragraph(problem, mark="bad")] if problem else []
     parts.append(pages.paragraph(visit.say("page-proposes", name=proposal.name)))
-    parts.append(pages.table_of(visit.language, [one for one in told if one.label != "comment"]))
+    parts.append(pages.table_of(visit.language, _compared(visit, proposal)))
     if proposal.comment:
         parts.append(pages.heading(visit.say("page-says", name=proposal.name)))
         parts.append(pages.paragraph(proposal.comment))
@@ -104,6 +112,14 @@ def _page(visit: Visit, proposal: _Proposal, *, problem: str = "", status: int =
     options = [(one, visit.say(one)) for one in ("agree", "refuse")]
     parts.append(pages.form(visit.href(), [pages.buttons("do", options, first=visit.hint or "agree")]))
     return pages.page(visit.language, visit.say("page-proposal"), parts, status=status)
+
+
+def _compared(visit: Visit, proposal: _Proposal) -> list[Fact]:
+    """The meeting with what would be different after agreeing: when and where, whatever else the proposal says."""
+    told = {one.label: one for one in facts(proposal.snapshot, proposal.rid, visit.reader, visit.snapshot)}
+    now = {one.label: one for one in facts(visit.snapshot, proposal.rid, visit.reader)}
+    moved = {label: one for label, one in told.items() if label in _MOVED}
+    return [one for label, one in (now | moved).items() if label != "comment"]
 
 
 def act(visit: Visit) -> Response:

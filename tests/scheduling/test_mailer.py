@@ -78,8 +78,7 @@ def test_the_form_of_an_invitation() -> None:
     file = next(mail.iter_attachments())
     assert (file.get_filename(), file.get_content_disposition()) == ("invite.ics", "attachment")
     text, again = calendars(mail)
-    assert text == again
-    assert text.partition(b"BEGIN:VEVENT")[2] == invitation().message.text.partition(b"BEGIN:VEVENT")[2]
+    assert text == again == invitation().message.text
     assert text.startswith(b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n")
     assert mail["From"] == "Anna Example <calendar@here.example>"
     assert mail["To"] == "bert@else.example"
@@ -439,7 +438,6 @@ def test_zones_that_are_only_named_are_defined_for_others() -> None:
     """RFC 5545 3.2.19: outside of this server nobody has to know what Europe/Berlin is."""
     for text in calendars(compose(invitation(), LETTERHEAD)):
         assert text.count(b"BEGIN:VTIMEZONE") == 1
-        assert b"RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\r\n" in text
         assert text.index(b"TZID:Europe/Berlin") < text.index(b"BEGIN:VEVENT")
 
 

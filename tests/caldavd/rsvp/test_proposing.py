@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,6 +32,8 @@ def proposed(invited: Invited, office: Office, *attendees: str, more: str = "", 
 
 
 def lines(text: str, *names: str) -> list[str]:
+    """Those of the calendar and its events; not of the time zones, which come with a message."""
+    text = re.sub(r"BEGIN:VTIMEZONE\n.*?END:VTIMEZONE\n", "", text, flags=re.DOTALL)
     return [line for line in text.splitlines() if line.startswith(names)]
 
 
@@ -217,6 +220,40 @@ def test_one_date_of_a_series_is_moved(invited: Invited, office: Office) -> None
         "RECURRENCE-ID;TZID=Europe/Berlin:20270312T140000",
     ]
     assert "RECURRENCE-ID;TZID=Europe/Berlin:20270312T140000" in office.text("u2")
+
+
+def test_a_room_that_is_not_free_then_is_named(invited: Invited, office: Office) -> None:
+    taken = meeting("room1@example.org", start="20270311T093000", end="20270311T101500").replace("UID:m", "UID:n")
+    office.put(taken.replace(f"ATTENDEE;RSVP=TRUE;CN=Carla:mailto:{CARLA}\r\n", ""), name="n.ics")
+    links = proposed(invited, office, "room1@example.org")
+    after = office.page(links["agree"]).send(do="agree")
+    assert "has been moved" in after.text
+    assert "Not free at that time: room1@example.org." in after.text
+
+
+def test_only_when_and_where_are_taken_over(office: Office) -> None:
+    office.put(meeting(U2))
+    office.mails()
+    text = meeting(U2, start="20270311T093000", end="20270311T101500").replace("Plan <b>A</b>", "Plan B")
+    arrived(office, text.replace("Room 5", "Room 6"), "COUNTER", sender=CARLA, recipient=U1)
+    page = office.page(office.links(U1)["agree"])
+    assert "Plan <b>A</b>" in page.text
+    assert "Plan B" not in page.text
+    assert "Room 6 (was: Room 5)" in page.text
+    page.send(do="agree")
+    assert lines(office.text(), "SUMMARY", "LOCATION") == ["SUMMARY:Plan <b>A</b>", "LOCATION:Room 6"]
+
+
+def test_what_cannot_be_agreed_to_is_not_mailed(office: Office) -> None:
+    office.put(meeting(U2))
+    office.put(meeting(U2, start="20270312T140000", end="20270312T150000"))
+    office.mails()
+    moved = meeting(U2, start="20270311T093000", end="20270311T101500")
+    arrived(office, moved, "COUNTER", sender=CARLA, recipient=U1)  # to the first revision
+    assert U1 not in [to for to, _ in office.mails()]
+    stranger = moved.replace(CARLA, "eve@far.example").replace("SUMMARY", "SEQUENCE:9\r\nSUMMARY")
+    arrived(office, stranger, "COUNTER", sender="eve@far.example", recipient=U1)
+    assert office.mails() == []
 
 
 def test_an_attendee_cannot_decide(invited: Invited, office: Office) -> None:
