@@ -93,11 +93,11 @@ PLAIN = Kind(
 OBJECT = Kind("object", (), (*_READ, *_MEMBERS), (*_ACL_REPORTS, CALENDAR_QUERY, CALENDAR_MULTIGET, FREE_BUSY_QUERY))
 FILE = Kind("file", (), (*_READ, *_MEMBERS), _ACL_REPORTS)
 #: Where messages arrive (RFC 6638 section 2.2), the messages, and where free/busy is asked (section 2.1). They are
-#: there where ``[scheduling]`` is on.
+#: there where ``[scheduling]`` is on. KDE asks about somebody's free/busy at their inbox (``caldavd.methods.outbox``).
 INBOX = Kind(
     "inbox",
     (dav("collection"), caldav("schedule-inbox")),
-    (*_READ, "PROPPATCH", "ACL", *_LOCK),
+    (*_READ, "POST", "PROPPATCH", "ACL", *_LOCK),
     (*_ACL_REPORTS, SYNC_COLLECTION, CALENDAR_QUERY, CALENDAR_MULTIGET),
 )
 OUTBOX = Kind(

@@ -4,6 +4,9 @@
 one ``C:response``, in their order. Who may ask whom is in ``scheduling.deliverable``, what makes somebody busy in
 ``scheduling.diaries``. However many attendees there are, it is four statements: the people, their calendars, the ACEs
 of their inboxes, and what the index does not know.
+
+KDE asks in another way (clients.md section 12.4): it sends its question, which names nobody who asks, to the *inbox* of
+whom it is about. Who may ask there is answered the same for the inbox's owner.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from caldavd.errors import (
     failed,
 )
 from caldavd.methods import find_time
-from caldavd.privileges import SCHEDULE_SEND_FREEBUSY
+from caldavd.privileges import SCHEDULE_QUERY_FREEBUSY, SCHEDULE_SEND_FREEBUSY
 from caldavd.resources import Resource
 from caldavd.response import Response, xml
 from caldavd.router import BadPath, OtherServer, Space
@@ -56,7 +59,7 @@ _MALFORMED: Final = (
 class Question:
     """Who asks, for which instants; ``masked`` is the UID of a meeting that is left out because it is being moved."""
 
-    organizer: ContentLine
+    organizer: ContentLine | None
     attendees: list[ContentLine]
     start: int
     end: int
@@ -66,7 +69,7 @@ class Question:
     @property
     def parties(self) -> frozenset[str]:
         """Everybody's address, in normal form."""
-        return frozenset(normal(one.value) for one in (self.organizer, *self.attendees))
+        return frozenset(normal(one.value) for one in (self.organizer, *self.attendees) if one is not None)
 
 
 def run(context: Context, resource: Resource) -> Response:
@@ -76,6 +79,7 @@ def run(context: Context, resource: Resource) -> Response:
         return find_time.run(context, resource)
     question = _question(context)
     people = _people(context, question.parties)
+    assert question.organizer is not None
     asker = people.get(normal(question.organizer.value))
     if asker is None or asker.name != resource.owner:
         raise failed(VALID_ORGANIZER, message="The ORGANIZER of the question has to be the outbox's owner.")
@@ -84,6 +88,19 @@ def run(context: Context, resource: Resource) -> Response:
     diaries = context.freebusy.diaries(context.tx, asked.values(), epoch=context.store.epoch)
     allowed = _allowed(context, asker, diaries)
     whose = {id_: diary.whose for id_, diary in diaries.items() if id_ in allowed}
+    times = context.freebusy.ask(context.tx, whose, question.start, question.end, mask_uid=question.masked)
+    responses = (_response(context, question, one, people.get(normal(one.value)), times) for one in question.attendees)
+    return xml(200, document(caldav("schedule-response"), "".join(responses)))
+
+
+def run_on_inbox(context: Context, resource: Resource) -> Response:
+    """200 with a ``C:schedule-response`` about the inbox's owner; about others nothing is said here."""
+    context.access.require(resource, SCHEDULE_QUERY_FREEBUSY)
+    question = _question(context, organizer=False)
+    people = _people(context, question.parties)
+    owners = {one.id: one for one in people.values() if one.name == resource.owner}
+    diaries = context.freebusy.diaries(context.tx, owners.values(), epoch=context.store.epoch)
+    whose = {id_: diary.whose for id_, diary in diaries.items()}
     times = context.freebusy.ask(context.tx, whose, question.start, question.end, mask_uid=question.masked)
     responses = (_response(context, question, one, people.get(normal(one.value)), times) for one in question.attendees)
     return xml(200, document(caldav("schedule-response"), "".join(responses)))
@@ -117,12 +134,14 @@ def _people(context: Context, addresses: frozenset[str]) -> Mapping[str, Princip
     return found | {address: by_name[name] for address, name in names.items() if name in by_name}
 
 
-def _question(context: Context) -> Question:
-    """The VFREEBUSY of the body. Raises the preconditions of RFC 6638 section 5.2."""
+def _question(context: Context, *, organizer: bool = True) -> Question:
+    """The VFREEBUSY of the body; ``organizer``: it has to say who asks. Raises what RFC 6638 section 5.2 names."""
     if context.request.media_type not in _MEDIA_TYPES:
         raise failed(SUPPORTED_CALENDAR_DATA, message="An outbox is asked in text/calendar.")
     try:
         question = _read(parse(context.request.body))
+        if organizer and question.organizer is None:
+            raise failed(VALID_SCHEDULING_MESSAGE, message=_MALFORMED)
     except ICalendarError as error:
         raise of_icalendar(error) from error
     most = context.limits.max_attendees_per_instance
@@ -139,7 +158,7 @@ def _read(calendar: Component) -> Question:
     asked = found[0]
     organizer, start, attendees = asked.first("ORGANIZER"), asked.first("DTSTART"), asked.all("ATTENDEE")
     end, lasts = asked.first("DTEND"), asked.first("DURATION")
-    if organizer is None or start is None or (end is None and lasts is None) or not attendees:
+    if start is None or (end is None and lasts is None) or not attendees:
         raise failed(VALID_SCHEDULING_MESSAGE, message=_MALFORMED)
     zones = Zones(calendar, UTC)
     begin = zones.instant(moment_of(start))
@@ -178,7 +197,7 @@ def _response(
         now=context.tx.now,
         uid=question.uid,
         method="REPLY",
-        properties=[question.organizer, attendee],
+        properties=[attendee] if question.organizer is None else [question.organizer, attendee],
     )
     return _closed(recipient, _SUCCESS, element(caldav("calendar-data"), text(answer.decode())))
 

@@ -25,18 +25,19 @@ from caldavd.resources import Resource
 from caldavd.response import Response
 from caldavd.router import Location, Space
 from caldavd.scheduled import before_put
-from scheduling.scheduler import OUTBOX
+from scheduling.scheduler import INBOX, OUTBOX
 
 #: Characters of a ``Slug`` that are taken over into a name (RFC 5995 section 3.3, RFC 5023 section 9.7).
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w.@+-]+")
 _MAX_SLUG: Final = 80
 #: Bodies that ask a calendar for something else than to be stored: sharing and push, which are not there yet.
 _REQUESTS: Final = frozenset({"application/xml", "text/xml"})
+_BOXES: Final = frozenset({(INBOX,), (OUTBOX,)})
 
 
 def only_reads(location: Location, body: bytes) -> bool:
-    """Whether the request is a question: to an outbox, which nothing is stored in."""
-    return location.space is Space.HOME and location.names == (OUTBOX,) and not proposal.is_proposal(body)
+    """Whether the request is a question: to an outbox or inbox, which clients store nothing in."""
+    return location.space is Space.HOME and location.names in _BOXES and not proposal.is_proposal(body)
 
 
 def run(context: Context, resource: Resource) -> Response:
@@ -44,8 +45,10 @@ def run(context: Context, resource: Resource) -> Response:
     if resource.kind is kinds.OUTBOX:
         asks = only_reads(resource.location, context.request.body)
         return outbox.run(context, resource) if asks else proposal.run(context, resource)
+    if resource.kind is kinds.INBOX:
+        return outbox.run_on_inbox(context, resource)
     if only_reads(resource.location, b""):
-        raise DavError(403, "This name is reserved for the outbox, and what is here is none.")
+        raise DavError(403, "This name is reserved for a box, and what is here is none.")
     context.access.require(resource, BIND)
     if resource.kind is kinds.CALENDAR and context.request.media_type in _REQUESTS:
         raise DavError(415, "A calendar takes calendar objects by POST; XML requests are not known here.")
