@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any, Final
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from scheduling.imip.reception import Fate
+from scheduling.imip.fates import Fate
 from storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scheduling.imip.reception import Outcome, Reception
+    from scheduling.imip.fates import Outcome
+    from scheduling.imip.reception import Reception
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final, Literal
 
-from scheduling.imip.reception import Fate
+from scheduling.imip.fates import Fate
 from storage.errors import StoreError
 from storage.rows import NewJob
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scheduling.imip.reception import Fate
+from scheduling.imip.fates import Fate
 from tests.caldavd.imip.scene import CARL, DORA, Office, itip, mail_bytes, meeting, reply
 from tests.scheduling.smtp import Sink
 
@@ -320,3 +321,13 @@ def test_a_large_mail_is_held_without_what_is_not_the_calendar(office: Office) -
     assert len(body.body) < 2000
     assert office.reception.apply_held(body.body, held.recipient).fate is Fate.APPLIED
     assert partstat(office) == "ACCEPTED"
+
+
+def test_many_answers_at_once(office: Office) -> None:
+    """Each of them changes the organizer's object and everybody's copy; none is lost."""
+    people = [f"p{number}@else.example" for number in range(12)]
+    office.put(meeting("u2@example.org", "u3@example.org", *people))
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(lambda who: office.receive(reply(who), office.tagged(who)), people))
+    assert {one.fate for one in outcomes} == {Fate.APPLIED}
+    assert all(partstat(office, who, user=user) == "ACCEPTED" for who in people for user in ("u1", "u2", "u3"))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from scheduling.imip.reception import Fate
+from scheduling.imip.fates import Fate
 from storage.store import Transaction
 from tests.caldavd.imip.scene import CARL, Office, itip, meeting, reply
 from tests.scheduling.imip.test_mime import HOSTILE

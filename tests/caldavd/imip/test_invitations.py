@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scheduling.imip.reception import Fate
+from scheduling.imip.fates import Fate
 from tests.caldavd.imip.scene import CARL, Office, accept, itip, reply
 from tests.scheduling.smtp import Sink
 

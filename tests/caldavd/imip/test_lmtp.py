@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from scheduling.imip import lmtp
+from scheduling.imip.fates import Fate, Outcome
 from scheduling.imip.lmtp import Listener, Place
-from scheduling.imip.reception import Fate, Outcome
 from storage.errors import Busy
 from tests.caldavd.imip.scene import CARL, Office, mail_bytes, meeting, reply
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from caldavd.app import Application
+from scheduling.imip.fates import Fate
 from scheduling.imip.mime import read
 from scheduling.imip.objects import objects_in
-from scheduling.imip.reception import Fate
 from storage.store import Store
 from tests.caldavd.imip.scene import CARL, DORA, EMIL, GERD, HANNA, IDA, MAILS, Office, mail_bytes, meeting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from caldavd.mail import worker_of
-from scheduling.imip.reception import Fate
+from scheduling.imip.fates import Fate
 from tests.caldavd.imip.scene import CARL, Office, accept, itip, mail_bytes, meeting, reply
 from tests.scheduling.smtp import Sink
 
