@@ -123,7 +123,10 @@ class Delivery:
         here = {one: person.principal for one, person in persons.items() if not is_group(person)}
         if not here:
             return messages, {}
-        allowed = may_deliver(self.tx, sender.person.principal, here.values(), right_for(messages[0].method))
+        chains = {persons[one].principal.id: self.copies.places(persons[one]).chain for one in here}
+        chains = {id_: chain for id_, chain in chains.items() if chain}
+        right = right_for(messages[0].method)
+        allowed = may_deliver(self.tx, sender.person.principal, here.values(), right, chains=chains)
         refused = {one: NO_AUTHORITY for one, principal in here.items() if principal.id not in allowed}
         if not refused:
             return messages, {}

@@ -34,6 +34,12 @@ class Places:
     calendars: tuple[Collection, ...] = ()
     inbox: Collection | None = None
     default: tuple[str, ...] | None = None
+    root: Collection | None = None
+
+    @property
+    def chain(self) -> tuple[Collection, ...]:
+        """The root of the home and the inbox in it, whose ACLs count there; empty where there is no inbox."""
+        return (self.root, self.inbox) if self.root is not None and self.inbox is not None else ()
 
     def calendar_for(self, component: str) -> Collection | None:
         """Where a new ``component`` is put; ``None`` where no calendar takes it."""
@@ -51,20 +57,23 @@ class Places:
 
 
 def places_of(tx: Transaction, home_ids: Members[int]) -> dict[int, Places]:
-    """The places in many homes, by home; one statement a batch. Homes with neither calendar nor inbox are missing."""
+    """The places in many homes, by home; one statement a batch. Homes that are not there are missing."""
+    roots: dict[int, Collection] = {}
     calendars: dict[int, list[Collection]] = {}
     inboxes: dict[int, Collection] = {}
     defaults: dict[int, tuple[str, ...] | None] = {}
-    kinds = (CollectionKind.CALENDAR, CollectionKind.INBOX)
+    kinds = (CollectionKind.HOME, CollectionKind.CALENDAR, CollectionKind.INBOX)
     for home, collection, stored in tx.collections.of_homes(home_ids, kinds=kinds, names=[DEFAULT_CALENDAR_URL]):
-        if collection.kind is CollectionKind.CALENDAR:
+        if collection.kind is CollectionKind.HOME:
+            roots[home.id] = collection
+        elif collection.kind is CollectionKind.CALENDAR:
             calendars.setdefault(home.id, []).append(collection)
         elif collection.path == (INBOX,):
             inboxes[home.id] = collection
             defaults[home.id] = default_of(stored, home.owner)
     return {
-        home_id: Places(tuple(calendars.get(home_id, ())), inboxes.get(home_id), defaults.get(home_id))
-        for home_id in calendars.keys() | inboxes.keys()
+        home_id: Places(tuple(calendars.get(home_id, ())), inboxes.get(home_id), defaults.get(home_id), root)
+        for home_id, root in roots.items()
     }
 
 
