@@ -10,6 +10,7 @@ has no outbox, so nothing in its calendars is one (section 11.2, item 1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -99,13 +100,12 @@ def arrived(context: Context, parent: Resource, row: ObjectRow) -> NewObject | N
     return replace(scheduled_row(text, tag), content_type=row.content_type)
 
 
-def is_scheduled(context: Context, parent: Resource, row: ObjectRow) -> bool:
-    """Whether ``row`` in the calendar ``parent`` is a scheduling object of the calendar's owner (section 3.1)."""
-    scheduling = _scheduling(context, parent) if row.organizer else None
-    stored = _with_body(context, row) if scheduling is not None else None
-    if scheduling is None or stored is None:
-        return False
-    return _role(stored.body, _actor(*scheduling, stored.body)) != "none"
+def scheduled_by(context: Context, parent: Resource) -> Callable[[bytes], bool]:
+    """Tells of texts in the calendar ``parent`` whether they are scheduling objects of its owner (section 3.1)."""
+    scheduling = _scheduling(context, parent)
+    if scheduling is None:
+        return lambda _: False
+    return lambda text: _role(text, _actor(*scheduling, text)) != "none"
 
 
 def unique_conflict(context: Context, owner: str, row: ObjectRow) -> DavError:

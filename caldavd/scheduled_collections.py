@@ -13,7 +13,7 @@ from typing import Final
 from caldavd import kinds
 from caldavd.context import Context
 from caldavd.resources import Resource, of_collection
-from caldavd.scheduled import arrived, is_scheduled, removed, unique_conflict
+from caldavd.scheduled import arrived, removed, scheduled_by, unique_conflict
 from scheduling.scheduler import Scheduler
 from storage.rows import OBJECT_COLUMNS, Collection, CollectionKind, ObjectRow
 
@@ -34,8 +34,9 @@ def check_not_doubled(context: Context, source: Resource) -> None:
     """Raises ``unique-scheduling-object-resource`` where a copy within the home would double a scheduling object."""
     if context.scheduler is not None:
         for calendar in _calendars(context, source):
-            for row in _meetings(context, calendar.collection):
-                if is_scheduled(context, calendar, row):
+            is_scheduled = scheduled_by(context, calendar)
+            for row in _meetings(context, calendar.collection, OBJECT_COLUMNS | {"body"}):
+                if is_scheduled(row.body):
                     raise unique_conflict(context, source.owner, row)
 
 
