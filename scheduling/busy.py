@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC as UTC_CLOCK, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from scheduling.availability import Availability, availability
@@ -28,7 +27,6 @@ from scheduling.ical.timezones import UTC
 from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY
 from scheduling.index import (
-    MAX_PERIODS,
     WEEK,
     Fill,
     IndexedPeriod,
@@ -36,14 +34,13 @@ from scheduling.index import (
     basis_of,
     cut,
     hash_of,
-    map_of,
     week_of,
     week_start,
     weeks_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from scheduling.ical.timezones import Zone
     from scheduling.index import FreeBusyIndex, Lookup
@@ -53,7 +50,8 @@ if TYPE_CHECKING:
 #: The components whose objects block time by themselves (RFC 4791 7.10).
 BLOCKING: Final = ("VEVENT", "VFREEBUSY")
 AVAILABILITY: Final = "VAVAILABILITY"
-_COLUMNS: Final = frozenset({"collection_id", "uid", "component", "digest_version", "spans", "body"})
+#: What is read of an object for it.
+COLUMNS: Final = frozenset({"collection_id", "uid", "component", "digest_version", "spans", "body"})
 #: Moves on with every change of how periods are computed from a text: what older code put into the index is a miss.
 _RULES: Final = "1"
 
@@ -274,7 +272,7 @@ class _Question:
         low = min([self.start, *(low for low, _ in needed.values())])
         high = max([self.end, *(high for _, high in needed.values())])
         wanted = {**{name: list(needed) for name in BLOCKING}, AVAILABILITY: hours}
-        with closing(self.tx.objects.stream(wanted, columns=_COLUMNS, start=low, end=high)) as rows:
+        with closing(self.tx.objects.stream(wanted, columns=COLUMNS, start=low, end=high)) as rows:
             for row in rows:
                 id_ = row.collection_id
                 if id_ in found.cut:
@@ -366,37 +364,3 @@ def spans_of(row: ObjectRow, calendar: BusyCalendar, start: int, end: int) -> li
     if spans is None:
         return None
     return list(clip((BusyPeriod(one.start, one.end, Busy(one.kind)) for one in spans), start, end))
-
-
-# --- writing, and checking -------------------------------------------------------------------------------------------
-
-
-def drift(tx: Transaction, index: FreeBusyIndex, calendars: Sequence[BusyCalendar]) -> Iterator[str]:
-    """Where the index says something else than the texts of the stored objects, a sentence each (``caldavd doctor``).
-
-    Only entries of the version that the database has: nobody believes the others.
-    """
-    by_id = {one.id: one for one in calendars}
-    for id_, entry in index.entries(list(by_id)).items():
-        calendar = by_id[id_]
-        if entry.version != calendar.version or not entry.weeks:
-            continue
-        low, high = week_start(min(entry.weeks)), week_start(max(entry.weeks)) + WEEK
-        with closing(
-            tx.objects.stream({name: [id_] for name in BLOCKING}, columns=_COLUMNS, start=low, end=high)
-        ) as rows:
-            computed, complete = periods_of(rows, calendar, low, high, trusting=False)
-        if not complete:
-            continue
-        by_week = cut(computed, entry.weeks)
-        for week, periods in sorted(entry.weeks.items()):
-            if len(by_week[week]) > MAX_PERIODS:
-                continue
-            if sorted(periods) != sorted(by_week[week]):
-                yield f"Calendar {id_}, the week of {_day(week)}: the index has other busy times than the objects."
-            elif week in entry.maps and entry.maps[week] != map_of(by_week[week], week):
-                yield f"Calendar {id_}, the week of {_day(week)}: the map of the index is not that of its busy times."
-
-
-def _day(week: int) -> str:
-    return datetime.fromtimestamp(week_start(week), UTC_CLOCK).date().isoformat()

@@ -113,6 +113,18 @@ class FreeBusy:
             found[principal.id] = Diary(principal, whose, homes.get(home_id), roots.get(home_id), inbox)
         return found
 
+    def calendars(self, tx: Transaction, principals: Iterable[Principal], *, epoch: str) -> dict[str, BusyCalendar]:
+        """All calendars of these principals that can block time, transparent or not, by path (OWNER/CALENDAR)."""
+        by_home = {one.home_id: one for one in principals}
+        rows = tx.collections.of_homes(by_home, kinds=(CollectionKind.CALENDAR,), names=CALENDAR_PROPERTIES)
+        found = {}
+        for home, collection, properties in rows:
+            if blocks(collection):
+                stored = {(one.namespace, one.name): one for one in properties}
+                path = "/".join((home.owner, *collection.path))
+                found[path] = calendar_of(collection, stored, by_home[home.id], epoch=epoch)
+        return found
+
     def ask(
         self, tx: Transaction, people: Mapping[K, Whose], start: int, end: int, *, mask_uid: str | None = None
     ) -> dict[K, BusyTimes]:

@@ -201,6 +201,9 @@ class Entry:
 class FreeBusyIndex(Protocol):
     """Where busy times are kept ready. Calendars are ids of collections. No method raises where it cannot be asked."""
 
+    def ping(self) -> bool:
+        """Whether it can be asked now."""
+
     def lookup(self, wanted: Mapping[int, Version], start: int, end: int) -> Lookup:
         """What is known of many calendars between two instants, in whole weeks and in one round trip."""
 

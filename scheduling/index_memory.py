@@ -50,6 +50,10 @@ class MemoryIndex:
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._lock = Lock()
 
+    def ping(self) -> bool:
+        """See ``FreeBusyIndex``."""
+        return True
+
     def lookup(self, wanted: Mapping[int, Version], start: int, end: int) -> Lookup:
         """See ``FreeBusyIndex``."""
         weeks = weeks_of(start, end)

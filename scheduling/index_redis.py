@@ -189,6 +189,10 @@ class RedisIndex:
         if client is not None:
             client.close()
 
+    def ping(self) -> bool:
+        """See ``FreeBusyIndex``."""
+        return self._ask(lambda pipe: pipe.ping()) is not None
+
     def lookup(self, wanted: Mapping[int, Version], start: int, end: int) -> Lookup:
         """See ``FreeBusyIndex``."""
         weeks = weeks_of(start, end)

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from caldavd.cli import doctor_freebusy
 from caldavd.cli.session import Failure, Session, pass_session
 from caldavd.cli.walk import Calendar, calendars, pages
 from scheduling.ical.lines import ICalendarError
@@ -24,9 +25,9 @@ _SHOWN: Final = 1000
 def doctor(session: Session) -> None:
     """Read the whole database and say what is wrong.
 
-    Exit status 1 if anything is. Looks at the rows (numbers, removals, sizes, owners, hashes) and at the calendars
-    themselves (every object can be read, and the index says what its text says). What is wrong with the index
-    alone, `caldavd reindex` repairs.
+    Exit status 1 if anything is. Looks at the rows (numbers, removals, sizes, owners, hashes), at the calendars
+    themselves (every object can be read, and the index says what its text says), and at the index of free and busy
+    time, also in Redis: its drift has to be 0. What is wrong with the index alone, `caldavd reindex` repairs.
     """
     found = 0
     try:
@@ -50,6 +51,7 @@ def _findings(session: Session) -> Iterator[str]:
         for page in pages(session, calendar):
             for row in page:
                 yield from _of_object(calendar, row)
+    yield from doctor_freebusy.findings(session)
 
 
 def _of_object(calendar: Calendar, row: ObjectRow) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from scheduling.busy import BusyCalendar, BusyTimes, Horizon, Whose, busy_of, drift, version_of
+from scheduling.busy import BusyCalendar, BusyTimes, Horizon, Whose, busy_of, version_of
 from scheduling.diaries import FreeBusy
 from scheduling.freebusy import busy
 from scheduling.ical.periods import BusyPeriod, clip, merge
@@ -26,6 +26,7 @@ from scheduling.index import (
     map_of,
     week_start,
 )
+from scheduling.index_check import Comparison, compare
 from scheduling.indexing import indexed
 from storage.open import open_store
 from storage.rows import CollectionKind, Moved, PrincipalKind
@@ -45,6 +46,9 @@ class Recording:
         self.index = index
         self.fills: list[Fill] = []
         self.hits = 0
+
+    def ping(self) -> bool:
+        return self.index.ping()
 
     def lookup(self, wanted: Mapping[int, Version], start: int, end: int) -> Lookup:
         found = self.index.lookup(wanted, start, end)
@@ -171,9 +175,9 @@ class World:
         return len(known)
 
     def drift(self, index: FreeBusyIndex) -> list[str]:
-        return self.store.run(
-            lambda tx: list(drift(tx, index, [self.of(tx, one) for one in self.calendars])), write=False
-        )
+        found = Comparison()
+        self.store.run(lambda tx: compare(tx, index, [self.of(tx, one) for one in self.calendars], found), write=False)
+        return found.drift
 
 
 @dataclass
