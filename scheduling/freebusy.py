@@ -6,6 +6,7 @@ calendars count and who may ask is decided by whoever calls.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
@@ -168,13 +169,13 @@ def answer(
 ) -> bytes:
     """A VCALENDAR with one VFREEBUSY that tells ``periods`` between two instants (RFC 4791 7.10, RFC 5546 3.3).
 
-    ``now`` is the DTSTAMP; ``method`` is for iTIP; ``properties`` (ORGANIZER, ATTENDEE) are added as they are.
+    ``now`` is the DTSTAMP; ``method`` is for iTIP; ``properties`` (ORGANIZER, ATTENDEE) are added as they are. Every
+    VFREEBUSY has a UID (RFC 5545 3.6.4; the example of RFC 4791 7.10.1 has none): without ``uid`` one of what it says.
     """
     lines = [
         ContentLine.make("DTSTAMP", write_utc(now)),
         ContentLine.make("DTSTART", write_utc(start)),
         ContentLine.make("DTEND", write_utc(end)),
-        *([ContentLine.make("UID", escape(uid))] if uid else []),
         *properties,
     ]
     by_kind: dict[Busy, list[str]] = {}
@@ -185,7 +186,15 @@ def answer(
         for place in range(0, len(spans), _PERIODS_A_LINE):
             value = ",".join(spans[place : place + _PERIODS_A_LINE])
             lines.append(ContentLine.make("FREEBUSY", value, {"FBTYPE": kind.fbtype}))
+    lines.insert(0, ContentLine.make("UID", escape(uid or _uid_of(lines))))
     head = [ContentLine.make("VERSION", "2.0"), ContentLine.make("PRODID", PRODID)]
     if method is not None:
         head.append(ContentLine.make("METHOD", method))
     return render(Component("VCALENDAR", head, [Component("VFREEBUSY", lines, [])]))
+
+
+def _uid_of(lines: Sequence[ContentLine]) -> str:
+    said = blake2b(digest_size=16)
+    for line in lines:
+        said.update(f"{line.name}{line.params}{line.value}\0".encode("utf-8", "surrogatepass"))
+    return f"{said.hexdigest()}@caldavd"

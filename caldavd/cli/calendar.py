@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -21,15 +20,13 @@ from caldavd.cli.session import (
     split_path,
     table,
 )
+from caldavd.properties.calendars import COMPONENTS, MAKEABLE
 from caldavd.router import RESERVED_HOME, BadPath, Router
 from caldavd.xml.names import clark, dav
 from caldavd.xml.parse import parse, text_of
 from storage.errors import NameTaken
 from storage.rows import Collection, CollectionKind, Owner
 from storage.store import Transaction
-
-#: What a calendar may hold (RFC 4791 section 5.2.3).
-COMPONENTS: Final = ("VEVENT", "VTODO", "VJOURNAL")
 
 
 @click.group()
@@ -83,9 +80,9 @@ def texts(tx: Transaction, collection: Collection) -> dict[str, str]:
 @click.option(
     "--component",
     "components",
-    type=click.Choice(COMPONENTS, case_sensitive=False),
+    type=click.Choice(MAKEABLE, case_sensitive=False),
     multiple=True,
-    help="What it holds; may be given again. Else all of them.",
+    help="What it holds; may be given again. Else VEVENT, VTODO and VJOURNAL.",
 )
 @pass_session
 def create(

@@ -19,9 +19,10 @@ import radicale.pathutils
 import radicale.storage
 
 from caldavd import provision
-from caldavd.cli.calendar import COMPONENTS, create_at
+from caldavd.cli.calendar import create_at
 from caldavd.cli.importing import Outcome, Piece, report, take
 from caldavd.cli.session import Failure, Session, collection_at, locked_home
+from caldavd.properties.calendars import COMPONENTS
 from caldavd.router import RESERVED_HOME
 from caldavd.xml.fragment import element, href
 from caldavd.xml.names import apple, caldav, cs, dav

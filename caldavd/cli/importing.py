@@ -16,8 +16,9 @@ from typing import Final
 
 import click
 
-from caldavd.cli.calendar import COMPONENTS, create_at, texts
+from caldavd.cli.calendar import create_at, texts
 from caldavd.cli.session import Failure, Session, collection_at, locked_home, progress, split_path
+from caldavd.properties.calendars import COMPONENTS
 from caldavd.schedulers import site_of
 from caldavd.xml.names import apple, caldav, dav
 from scheduling.ical.join import join

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from caldavd.cli.calendar import COMPONENTS
 from caldavd.cli.session import Session, all_principals
+from caldavd.properties.calendars import COMPONENTS
 from storage.rows import OBJECT_COLUMNS, Collection, CollectionKind, ObjectRow
 from storage.store import Transaction
 

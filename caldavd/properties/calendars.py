@@ -104,7 +104,11 @@ def check_timezone(context: Context, resource: Resource, value: Element | None) 
     if value is None:
         return
     try:
-        zone_of(parse((value.text or "").encode()))
+        found = parse((value.text or "").encode())
+        zone_of(found)
+        others = [one for one in found.components if one.name != "VTIMEZONE"]
+        if others:
+            raise ICalendarError(f"A time zone is given without a {others[0].name[:100]} beside it.", others[0].line)
     except ICalendarError as error:
         raise errors.failed(errors.VALID_CALENDAR_TIMEZONE, message=f"calendar-timezone: {error}") from error
 

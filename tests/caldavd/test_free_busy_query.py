@@ -24,6 +24,7 @@ def test_on_a_calendar(u1: Client) -> None:
         assert answer.headers["Content-Type"].startswith("text/calendar")
         assert b"FREEBUSY;FBTYPE=BUSY:20260310T120000Z/20260310T133000Z\r\n" in answer.body
         assert answer.body.count(b"FREEBUSY;") == 1
+        assert answer.body.count(b"\r\nUID:") == 1
 
 
 def test_on_home_and_principal(u1: Client) -> None:

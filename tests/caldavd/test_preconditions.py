@@ -112,8 +112,19 @@ def test_the_limits_are_properties_of_a_calendar(u1: Client) -> None:
         assert refused.status_of(CAL, f"C:{name}") == 403
 
 
+ZONE = (
+    "BEGIN:VTIMEZONE\r\nTZID:X\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0100\r\nTZOFFSETTO:+0100\r\n"
+    "END:STANDARD\r\nEND:VTIMEZONE\r\n"
+)
+
+
 def test_a_time_zone_that_is_none(u1: Client) -> None:
-    for value in ("nonsense", event("x")):
+    """RFC 4791 section 5.2.2: exactly a single VTIMEZONE component."""
+    alone = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//EN\r\n" + ZONE + "END:VCALENDAR\r\n"
+    fine = u1.proppatch(CAL, set=f"<C:calendar-timezone>{alone}</C:calendar-timezone>")
+    assert fine.status_of(CAL, "C:calendar-timezone") == 200
+    beside = event("x").replace("BEGIN:VEVENT", f"{ZONE}BEGIN:VEVENT")
+    for value in ("nonsense", event("x"), beside, alone.replace(ZONE, ZONE + ZONE)):
         answer = u1.proppatch(CAL, set=f"<C:calendar-timezone>{value}</C:calendar-timezone>")
         assert answer.status_of(CAL, "C:calendar-timezone") == 403
         assert answer.xpath("//D:error/C:valid-calendar-data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -113,6 +114,16 @@ def test_the_answer() -> None:
     assert "FREEBUSY;FBTYPE=BUSY-TENTATIVE:20260302T010000Z/20260302T020000Z\r\n" in text
 
 
+def test_every_answer_has_a_uid() -> None:
+    """RFC 5545 3.6.4. What says something else has another one, and what says the same the same."""
+    one, other = [BusyPeriod(START, START + HOUR)], [BusyPeriod(START, START + 2 * HOUR)]
+    said = [freebusy.answer(spans, START, START + DAY, now=START) for spans in (one, one, other)]
+    uids = [re.findall(rb"UID:(\S+)", text) for text in said]
+    assert uids[0] == uids[1] != uids[2]
+    assert all(len(found) == 1 for found in uids)
+    assert b"UID:a\\,b\r\n" in freebusy.answer(one, START, START + DAY, now=START, uid="a,b")
+
+
 PERIODS = st.lists(
     st.builds(
         lambda start, length, kind: BusyPeriod(start, start + length, kind),
@@ -152,7 +163,9 @@ def test_the_example_of_7_10_1() -> None:
         for one in freebusy.busy(file.read_bytes(), start, end, eastern)
     ]
     text = freebusy.answer(found, start, end, now=moment("20050125T090000Z").local).decode()
-    assert text.splitlines()[3:-1] == [
+    # The answer there has no UID, which RFC 5545 3.6.4 demands (it was written before).
+    assert re.fullmatch(r"UID:[0-9a-f]{32}@caldavd", text.splitlines()[4])
+    assert [line for line in text.splitlines()[3:-1] if not line.startswith("UID:")] == [
         "BEGIN:VFREEBUSY",
         "DTSTAMP:20050125T090000Z",
         "DTSTART:20060104T140000Z",

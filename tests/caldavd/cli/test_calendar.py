@@ -182,6 +182,14 @@ def test_create_and_remove(alice: Cli) -> None:
     assert "is a home, not a calendar" in alice("calendar", "remove", "alice", "--yes", status=1).output
 
 
+def test_a_calendar_for_stored_busy_times(alice: Cli) -> None:
+    """RFC 4791 section 4.1; VAVAILABILITY is RFC 7953."""
+    alice("calendar", "create", "alice/fb", "--component", "VFREEBUSY", "--component", "vavailability")
+    assert listed(alice)["alice/fb"][-3:] == ["VFREEBUSY", "VAVAILABILITY", "0"]
+    assert "alice/x" not in listed(alice)
+    assert "VALARM" in alice("calendar", "create", "alice/x", "--component", "VALARM", status=2).output
+
+
 def test_names_of_objects() -> None:
     assert name_of("a@example.org") == "a@example.org.ics"
     for uid in ("a/b", "ü", "", ".hidden", "x" * 151, "a b"):
