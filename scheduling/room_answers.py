@@ -7,6 +7,7 @@ which instance is decided in ``rooms``.
 
 - A series gets the answer that most of its instances get, the others become overrides, at most ``Rules.exceptions``
   and ``MOST_TEXT``: where more would be needed the series is declined as a whole.
+- Instances of a RANGE=THISANDFUTURE (RFC 5545 3.2.13) are accepted together or not at all.
 - A series that reaches beyond what can be checked is declined, and what can be accepted of it becomes overrides: the
   first ``Rules.exceptions``.
 """
@@ -27,7 +28,7 @@ from scheduling.snapshot import read
 from storage.rows import BookingPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Set as AbstractSet
+    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
     from scheduling.message import Message
     from scheduling.rooms import Case, Diary, Request, Slot, Verdict
@@ -95,6 +96,11 @@ def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Sett
             found.parts[rid] = group[0][1] if group else _out_of_sight(case, request, part)
             continue
         usual = DECLINED if reaches else _most([said for _, said in group] or found.slots)
+        if part.future and len({said.partstat for _, said in group}) > 1:
+            usual = DECLINED
+            # Who has such a component does not expect exceptions from it: all or nothing.
+            group = [(slot, said if said.partstat == DECLINED else _Said(DECLINED)) for slot, said in group]
+            found.slots = _replaced(request, found.slots, {slot.rid: said for slot, said in group})
         reasons = (one for _, said in group if said.partstat == usual for one in said.reasons)
         found.parts[rid] = _Said(usual, (*reaches, *reasons))
         own += [(slot, said) for slot, said in group if said.partstat != usual]
@@ -104,12 +110,13 @@ def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Sett
     own.sort(key=lambda pair: pair[0].start)
     found.own = {slot.rid: said for slot, said in own[:most] if slot.rid is not None}
     if len(own) > most:
-        rest = {slot.rid for slot, _ in own[most:]}
-        found.slots = [
-            _Said(DECLINED, (cut(most),)) if slot.rid in rest else said
-            for slot, said in zip(request.slots, found.slots, strict=True)
-        ]
+        rest = dict.fromkeys((slot.rid for slot, _ in own[most:]), _Said(DECLINED, (cut(most),)))
+        found.slots = _replaced(request, found.slots, rest)
     return found
+
+
+def _replaced(request: Request, slots: Sequence[_Said], others: Mapping[Rid, _Said]) -> list[_Said]:
+    return [others.get(slot.rid, said) for slot, said in zip(request.slots, slots, strict=True)]
 
 
 def _out_of_sight(case: Case, request: Request, part: Part) -> _Said:

@@ -265,7 +265,7 @@ def _verdict(case: Case, slot: Slot, diary: Diary, known: str | None, *, ahead: 
         return Verdict(DECLINED, closed())
     if slot.end > ahead:
         return Verdict(DECLINED, beyond(ahead, case.zone))
-    if not case.exempt and case.now < slot.end and slot.start < case.now + rules.notice:
+    if rules.notice and not case.exempt and case.now < slot.end and slot.start < case.now + rules.notice:
         return Verdict(DECLINED, late(rules.notice))
     if not case.exempt and diary.is_closed(slot):
         return Verdict(DECLINED, outside_hours(slot.start, slot.end, case.zone, all_day=slot.all_day))
