@@ -74,6 +74,11 @@ class Backend:
         return self.name != "sqlite"
 
     @property
+    def reads_outside_of_blocks(self) -> bool:
+        """Whether transactions that only read are none for the database (see ``connect``)."""
+        return self.name == "postgresql"
+
+    @property
     def upserts(self) -> bool:
         """Whether many rows are rewritten in one trip only by an INSERT of rows that exist (see ``bulk``)."""
         return self.name in ("mysql", "mariadb")

@@ -265,7 +265,7 @@ class SqlObjects:
         # On PostgreSQL and MariaDB a cursor of the server's, without which the client would read all rows at once.
         options = {"stream_results": True, "max_row_buffer": _BUFFERED}
         for statement, where in _scans(wanted, columns, start=start, end=end):
-            with self._tx.execute(statement, where, execution_options=options) as rows:
+            with self._tx.block(), self._tx.execute(statement, where, execution_options=options) as rows:
                 for row in rows:
                     yield cast("ObjectRow", row)
 

@@ -6,7 +6,8 @@ commit or before something reads them. A home that is not locked cannot be writt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
@@ -162,6 +163,18 @@ class SqlTransaction:
     def hold(self, home: Home) -> None:
         """Takes note of a home whose row this transaction has locked or created."""
         self.held[home.id] = HeldHome(home)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """For a cursor of the server's: it lives in a transaction block, which reads need not be in."""
+        if self.write or not self.backend.reads_outside_of_blocks:
+            yield
+            return
+        self.connection.exec_driver_sql("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.exec_driver_sql("COMMIT")
 
     def own(self, home_id: int) -> HeldHome:
         """The locked home; raises :class:`~storage.errors.Misuse` where it was not locked."""

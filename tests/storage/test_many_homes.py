@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from storage.rows import CollectionKind, NewObject, Owner, StoredProperty
 from storage.store import Transaction
 from tests.caldavd.sharing import statements
@@ -89,4 +91,20 @@ def test_objects_of_many_collections_by_component_and_time(house: House) -> None
         many = tx.objects.scan({"VEVENT": [one, *range(10**6, 10**6 + 450)]}, columns=COLUMNS, start=0, end=500)
         assert len(many) == 3
 
+    def stream(tx: Transaction) -> None:
+        """Row by row, in a transaction that reads as in one that writes; nothing is left over where it ends early."""
+        wanted = {"VEVENT": [one, three], "VAVAILABILITY": [two, three]}
+        rows = {(row.collection_id, row.name) for row in tx.objects.scan(wanted, columns=COLUMNS, start=0, end=300)}
+        for _ in range(2):
+            with closing(tx.objects.stream(wanted, columns=COLUMNS, start=0, end=300)) as found:
+                assert {(row.collection_id, row.name) for row in found} == {
+                    (row.collection_id, row.name) for row in rows
+                }
+            with closing(tx.objects.stream(wanted, columns=COLUMNS, start=0, end=300)) as found:
+                next(found)
+        assert tx.homes.of("bob") is not None
+
     house.read(ask)
+    house.read(stream)
+    house.read(stream)
+    house.write(stream)
