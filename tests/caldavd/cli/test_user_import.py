@@ -7,6 +7,7 @@ from pathlib import Path
 
 from caldavd.cli.session import Session
 from storage.rows import Ace
+from storage.store import Transaction
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.cli.test_user import credentials, matches, people
 
@@ -171,3 +172,30 @@ def test_two_hundred_accounts_with_the_usual_hashes_take_seconds(ready: Cli, fol
     assert "200 added" in ready("user", "import", "accounts.csv").output
     assert time.monotonic() - started < 30
     assert matches("p199", "password-199")
+
+
+def test_who_sends_in_somebodys_name(cli: Cli, folder: Path) -> None:
+    """Rights on an outbox, by their names in RFC 6638 section 6.2; a right on an inbox is added to the default one."""
+    cli("db", "upgrade")
+    text = '[[person]]\nname = "boss"\nrights = ["outbox:aide:schedule-send", "inbox:aide:schedule-deliver-reply"]\n'
+    imported(cli, folder, text + '[[person]]\nname = "aide"\n')
+
+    def aces(name: str) -> list[tuple[str, tuple[str, ...]]]:
+        session = Session(None)
+
+        def work(tx: Transaction) -> list[tuple[str, tuple[str, ...]]]:
+            found = tx.collections.find("boss", (name,))
+            assert found is not None
+            return [(ace.who, ace.privileges) for ace in tx.acls.of([found.collection.id])[found.collection.id]]
+
+        try:
+            return session.read(work)
+        finally:
+            session.close()
+
+    caldav = "{urn:ietf:params:xml:ns:caldav}"
+    assert aces("outbox") == [("principal", (caldav + "schedule-send",))]
+    assert aces("inbox") == [
+        ("authenticated", (caldav + "schedule-deliver",)),
+        ("principal", (caldav + "schedule-deliver-reply",)),
+    ]
