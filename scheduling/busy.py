@@ -59,8 +59,8 @@ _RULES: Final = "1"
 STEPS: Final = 1_000_000
 STEPS_OF_ONE: Final = 400_000
 #: What a row costs beside its recurrences, and what its bytes do.
-_STEPS_A_ROW: Final = 3
-_STEPS_A_TEXT: Final = 8
+_STEPS_A_ROW: Final = 10
+_STEPS_A_TEXT: Final = 15
 _BYTES_A_STEP: Final = 200
 
 

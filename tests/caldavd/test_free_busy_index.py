@@ -19,6 +19,8 @@ from random import Random
 import pytest
 
 from caldavd.app import Application
+from caldavd.wsgi import build
+from config.settings import Settings
 from scheduling import availability, freebusy
 from scheduling.diaries import CALENDAR_PROPERTIES, FreeBusy, addresses_of, availability_in, is_transparent
 from scheduling.ical.lines import parse
@@ -453,3 +455,29 @@ def test_the_play_notices_a_lie(make: Callable[..., Play]) -> None:
 
 def test_busy_kinds_are_told_apart() -> None:
     assert read(freebusy.answer([BusyPeriod(0, 9, Busy.TENTATIVE)], 0, 9, now=0)) == [BusyPeriod(0, 9, Busy.TENTATIVE)]
+
+
+def test_the_server_moves_its_index_on(store: Store) -> None:
+    """As it is put together from the settings: a write forgets what it touched, and the rest stays known."""
+    freebusy_settings = {"days_ahead": 400, "days_back": 400}
+    application = replace(
+        build(Settings.model_validate({"freebusy": freebusy_settings}), store=store),
+        authenticator=NamesAreEnough(store),  # type: ignore[arg-type]
+    )
+    client, now = Client(application, "u1"), int(time.time())
+    assert (application.freebusy.days_ahead, application.freebusy.days_back) == (400, 400)
+    who = principal(store, "u1")
+
+    def known() -> int:
+        return sum(len(one.weeks) for one in application.freebusy.index.entries(range(1000)).values())
+
+    store.run(
+        lambda tx: application.freebusy.busy_times(tx, [who], now, now + 20 * WEEK, epoch=store.epoch), write=False
+    )
+    before = known()
+    assert before >= 20
+    body = object_of("a", f"DTSTART:{write_utc(now + 5 * WEEK)}", "DURATION:PT1H")
+    assert client.put("/calendars/u1/calendar/a.ics", body).status == 201
+    assert before - 3 <= known() < before
+    assert client.proppatch("/calendars/u1/calendar/", set="<D:displayname>x</D:displayname>").status == 207
+    assert before - 3 <= known() < before

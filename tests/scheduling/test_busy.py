@@ -337,6 +337,21 @@ def test_a_question_has_a_budget_and_says_so(world: World) -> None:
     assert ask(world, index, lambda tx: Whose([world.of(tx, first)])).complete
 
 
+def test_rows_cost_as_well_as_recurrences(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person with a hundred thousand events, seen from afar."""
+    calendar = world.calendars[0]
+    for at in range(40):
+        world.put(calendar, f"{at}.ics", object_of(f"{at}", f"DTSTART:2026{1 + at % 12:02}02T090000Z", "DURATION:PT1H"))
+
+    def complete(days: int) -> bool:
+        return ask(world, MemoryIndex(), lambda tx: Whose([world.of(tx, calendar)]), days=days).complete
+
+    assert complete(36500)
+    monkeypatch.setattr("scheduling.busy.STEPS_OF_ONE", 200)
+    assert complete(1)
+    assert not complete(36500)
+
+
 def test_what_a_write_touches(world: World) -> None:
     calendar = world.calendars[0]
     writes: list[Write] = []
