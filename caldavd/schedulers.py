@@ -13,8 +13,13 @@ from scheduling.scheduler import Scheduler
 
 def scheduler_of(settings: Settings, postbox: Postbox | None) -> Scheduler:
     """The scheduler; ``postbox`` takes what is for people elsewhere (``None``: they are not reached)."""
-    most = settings.limits.max_attendees_per_instance
-    return Scheduler(postbox, site=site_of(settings), rooms=Defaults.of(settings.rooms), most_attendees=most)
+    return Scheduler(
+        postbox,
+        site=site_of(settings),
+        rooms=Defaults.of(settings.rooms),
+        most_attendees=settings.limits.max_attendees_per_instance,
+        most_shown=settings.scheduling.most_shown,
+    )
 
 
 def site_of(settings: Settings) -> Site:

@@ -245,6 +245,10 @@ class Scheduling(Section):
     enabled: bool = True
     """Whether the server delivers invitations and answers, and people and rooms have an inbox and an outbox. While it
     is off, calendars hold meetings as they are sent, nobody is told of them, and clients see no inbox and no outbox."""
+    most_shown: int = Field(default=1000, ge=0, le=100000)
+    """Up to how many attendees of a meeting everybody has the whole list in their copy, with everybody's answer: each
+    answer is then written into all copies. In larger meetings each attendee's copy names the organizer, themselves and
+    the rooms, and the organizer's has everybody."""
 
 
 class Rooms(Section):
