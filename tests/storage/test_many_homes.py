@@ -97,9 +97,7 @@ def test_objects_of_many_collections_by_component_and_time(house: House) -> None
         rows = {(row.collection_id, row.name) for row in tx.objects.scan(wanted, columns=COLUMNS, start=0, end=300)}
         for _ in range(2):
             with closing(tx.objects.stream(wanted, columns=COLUMNS, start=0, end=300)) as found:
-                assert {(row.collection_id, row.name) for row in found} == {
-                    (row.collection_id, row.name) for row in rows
-                }
+                assert {(row.collection_id, row.name) for row in found} == rows
             with closing(tx.objects.stream(wanted, columns=COLUMNS, start=0, end=300)) as found:
                 next(found)
         assert tx.homes.of("bob") is not None
