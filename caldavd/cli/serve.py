@@ -98,6 +98,11 @@ def _first_run(session: Session) -> None:
         f"    user name  {name}\n"
         f"    password   {password}"
     )
+    if session.settings.scheduling.enabled and not session.settings.provisioning.mail_domain:
+        click.echo(
+            "People are invited by their mail addresses, so give one to everybody:\n"
+            f"    caldavd user set {name} --email you@example.org"
+        )
 
 
 def base_url(settings: Settings) -> str:
