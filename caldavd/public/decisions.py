@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from caldavd.public import pages
 from scheduling import proposals
+from scheduling.deliverable import Right, may_deliver
 from scheduling.ical.lines import ICalendarError, text as unescape
+from scheduling.ical.periods import Busy
 from scheduling.mailtext import facts, long_text, name_of
 from scheduling.message import Message, received
+from scheduling.people import find
 from scheduling.scheduler import INBOX, Refused, scheduled_row
 from scheduling.snapshot import read
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 REFUSED: Final = "The organizer declined the proposal on the page that the link in the mail leads to."
 #: What agreeing takes over (see ``proposals.agreed``).
 _MOVED: Final = frozenset({"when", "due", "where"})
+#: So many attendees are asked for whether they are free.
+_MOST_ASKED: Final = 100
 _BODY: Final = frozenset({"body"})
 
 
@@ -104,6 +109,9 @@ def _page(visit: Visit, proposal: _Proposal, *, problem: str = "", status: int =
     parts = [pages.paragraph(problem, mark="bad")] if problem else []
     parts.append(pages.paragraph(visit.say("page-proposes", name=proposal.name)))
     parts.append(pages.table_of(visit.language, _compared(visit, proposal)))
+    busy = _busy_then(visit, proposal)
+    if busy:
+        parts.append(pages.paragraph(visit.say("page-not-free", name=", ".join(busy)), mark="note"))
     if proposal.comment:
         parts.append(pages.heading(visit.say("page-says", name=proposal.name)))
         parts.append(pages.paragraph(proposal.comment))
@@ -120,6 +128,30 @@ def _compared(visit: Visit, proposal: _Proposal) -> list[Fact]:
     now = {one.label: one for one in facts(visit.snapshot, proposal.rid, visit.reader)}
     moved = {label: one for label, one in told.items() if label in _MOVED}
     return [one for label, one in (now | moved).items() if label != "comment"]
+
+
+def _busy_then(visit: Visit, proposal: _Proposal) -> list[str]:
+    """Who of the organizer and of the attendees here has something else at the proposed time, as far as they may know.
+
+    Only what blocks: neither tentative time nor the end of somebody's working hours.
+    """
+    part, new = visit.snapshot.describing(proposal.rid), proposal.snapshot.parts[proposal.rid]
+    timing = proposal.snapshot.timing(new)
+    end = timing.end(timing.local, timing.instant)[1] if timing is not None else None
+    if part is None or timing is None or end is None:
+        return []
+    public = visit.public
+    named = {one.address: name_of(one) for one in part.attendees[:_MOST_ASKED]}
+    people = find(public.tx, named, visit.scheduler.site)
+    names = {one.id: named[address] for address, one in people.items()}
+    others = [one for one in {one.id: one for one in people.values()}.values() if one.id != visit.owner.id]
+    allowed = may_deliver(public.tx, visit.owner, others, Right.FREEBUSY)
+    asked = [visit.owner, *(one for one in others if one.id in allowed)]
+    times = public.freebusy.busy_times(
+        public.tx, asked, timing.instant, end, epoch=public.store.epoch, mask_uid=visit.ticket.uid
+    )
+    names.setdefault(visit.owner.id, visit.organizer_name)
+    return [names[id_] for id_, known in times.items() if any(one.kind is Busy.BUSY for one in known.periods)]
 
 
 def act(visit: Visit) -> Response:

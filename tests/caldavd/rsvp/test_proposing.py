@@ -225,8 +225,11 @@ def test_one_date_of_a_series_is_moved(invited: Invited, office: Office) -> None
 def test_a_room_that_is_not_free_then_is_named(invited: Invited, office: Office) -> None:
     taken = meeting("room1@example.org", start="20270311T093000", end="20270311T101500").replace("UID:m", "UID:n")
     office.put(taken.replace(f"ATTENDEE;RSVP=TRUE;CN=Carla:mailto:{CARLA}\r\n", ""), name="n.ics")
-    links = proposed(invited, office, "room1@example.org")
-    after = office.page(links["agree"]).send(do="agree")
+    links = proposed(invited, office, "room1@example.org", U2)
+    page = office.page(links["agree"])
+    # The organizer has the other meeting, too.
+    assert "Not free at that time: Name of u1, room1@example.org." in page.text.replace(U1, "Name of u1")
+    after = page.send(do="agree")
     assert "has been moved" in after.text
     assert "Not free at that time: room1@example.org." in after.text
 
