@@ -17,7 +17,7 @@ from scheduling.working_hours import shifts
 from storage.rows import CollectionKind
 from storage.store import Transaction
 
-_KINDS = (CollectionKind.HOME, CollectionKind.PLAIN, CollectionKind.CALENDAR)
+_KINDS = (CollectionKind.HOME, CollectionKind.CALENDAR)
 _MINUTE = 60
 
 
@@ -55,14 +55,12 @@ def readable(tx: Transaction, access: Access) -> Readable:
     def found(home_ids: Collection[int]) -> Collection[int]:
         rows = tx.collections.of_homes(home_ids, kinds=_KINDS)
         access.preload(collection for _, collection, _ in rows)
-        by_path = {(home.id, collection.path): collection for home, collection, _ in rows}
-        may_read = set()
-        for home, collection, _ in rows:
-            if collection.kind is CollectionKind.CALENDAR:
-                above = (by_path.get((home.id, collection.path[:depth])) for depth in range(len(collection.path)))
-                chain = [one for one in above if one is not None]
-                if access.has(of_collection(Router(), home.owner, home, [*chain, collection]), READ):
-                    may_read.add(collection.id)
-        return may_read
+        roots = {home.id: collection for home, collection, _ in rows if collection.kind is CollectionKind.HOME}
+        return {
+            collection.id
+            for home, collection, _ in rows
+            if collection.kind is CollectionKind.CALENDAR  # these lie directly in a home
+            and access.has(of_collection(Router(), home.owner, home, (roots[home.id], collection)), READ)
+        }
 
     return found

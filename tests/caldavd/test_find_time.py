@@ -15,8 +15,8 @@ import pytest
 from lxml import etree
 
 from caldavd import provision
-from caldavd.access import READ
-from caldavd.finding import finder_of
+from caldavd.access import READ, Access
+from caldavd.finding import finder_of, readable
 from config.settings import FindTime, Provisioning, Rooms
 from scheduling.diaries import FreeBusy
 from scheduling.finder import Finder
@@ -211,6 +211,24 @@ def test_where_somebody_is_counts_only_if_the_asker_may_read_it(world: MeetingWo
     assert "too little time for Bob to get there" in texts(mine, "//F:reason"), "and of the asker's own calendars"
 
 
+def test_what_may_be_read_is_asked_of_the_home_and_of_each_calendar(world: MeetingWorld) -> None:
+    bob = Client(world.application(), "bob")
+    assert bob.request("MKCALENDAR", "/calendars/bob/closed/").status == 201
+    olga, home = principal(world.store, "olga"), principal(world.store, "bob").home_id
+
+    def read() -> set[str]:
+        def work(tx: Transaction) -> set[str]:
+            may_read = readable(tx, Access(tx, olga))([home, olga.home_id])
+            return {one.name for one in tx.collections.of_home(home) if one.id in may_read}
+
+        return world.store.run(work, write=False)
+
+    assert read() == set()
+    set_aces(world.store, "bob", Ace("principal", grant=True, privileges=(READ,), principal_id=olga.id))
+    set_aces(world.store, "bob/closed", Ace("principal", grant=False, privileges=(READ,), principal_id=olga.id))
+    assert read() == {"calendar", "tasks"}
+
+
 def test_by_positions(world: MeetingWorld) -> None:
     world.put("olga", "far", meeting("far", at(1, "09:00"), at(1, "10:00"), "LOCATION:Potsdam", "GEO:52.39;13.065"))
     body = question('<F:location geo="52.52;13.405">Berlin</F:location>', start=at(1, "10:30"), days=0.0209)
@@ -358,6 +376,30 @@ def test_a_room_that_the_asker_may_not_invite_is_not_offered(world: MeetingWorld
     answer = ask(world.application(finder=finder()), "olga", question(NAMED))
     assert answer.conditions == ["valid-rooms"]
     assert "You cannot book Boardroom." in answer.body.decode()
+
+
+def test_what_is_offered_can_be_booked(world: MeetingWorld) -> None:
+    """Until nothing is offered any more: nobody, and no room, is ever taken twice."""
+    rule(world, capacity=6)
+    olga = Client(world.application(), "olga")
+    body = question(attendee("alice"), NAMED, start=at(1, "09:00"), days=2 / 24)
+    taken: list[str] = []
+    while slots := starts(asked(world, body, beyond_hours=False)):
+        uid = f"booked{len(taken)}"
+        taken.append(slots[0])
+        who = "".join(f"ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:{name}@example.org|" for name in ("alice", "boardroom"))
+        lines = (
+            f"DTSTART:{slots[0]}",
+            "DURATION:PT30M",
+            "ORGANIZER:mailto:olga@example.org",
+            *who.strip("|").split("|"),
+        )
+        text = calendar(f"UID:{uid}", "DTSTAMP:20260101T000000Z", "SUMMARY:Plan", *lines)
+        assert olga.put(f"/calendars/olga/calendar/{uid}.ics", text).status == 201
+        mine = olga.request("GET", f"/calendars/olga/calendar/{uid}.ics").body.decode().replace("\r\n ", "")
+        (room,) = [line for line in mine.splitlines() if line.endswith(":mailto:boardroom@example.org")]
+        assert "PARTSTAT=ACCEPTED" in room
+    assert sorted(taken) == [utc(at(1, clock)) for clock in ("09:00", "09:30", "10:00", "10:30")]
 
 
 # --- what cannot be asked --------------------------------------------------------------------------------------------
