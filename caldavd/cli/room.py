@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from caldavd.cli import room_rules
+from caldavd.cli import room_hours, room_rules
 from caldavd.cli.room_rules import BEYOND, DEFAULT, EVERYBODY, MOST_DAYS, MOST_PEOPLE, POLICIES, Said
 from caldavd.cli.session import Failure, Session, all_principals, pass_session, principal_named, table
 from config.settings import Rooms
@@ -34,6 +34,13 @@ def _position(_context: click.Context, _parameter: click.Parameter, value: str |
         raise click.BadParameter(str(error)) from error
 
 
+def _hours(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else room_hours.checked(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @room.command("set")
 @click.argument("names", metavar="ROOM...", nargs=-1, required=True)
 @click.option("--policy", type=click.Choice(POLICIES), help="How it answers. automatic: accept if free, else decline.")
@@ -50,6 +57,7 @@ def _position(_context: click.Context, _parameter: click.Parameter, value: str |
     metavar="NAME",
     help=f"A person or group who may book it; may be given again. {EVERYBODY}: everybody with an account.",
 )
+@click.option("--hours", callback=_hours, help='When it is open: "Mon-Fri 08:00-18:00; Sat 09:00-12:00". "": always.')
 @pass_session
 def set_(
     session: Session,
@@ -63,6 +71,7 @@ def set_(
     place: str | None,
     position: tuple[float, ...] | None,
     booked_by: tuple[str, ...],
+    hours: str | None,
 ) -> None:
     """Say how a room or resource answers, or several of them. What is not named stays."""
     said = Said(
@@ -75,6 +84,7 @@ def set_(
         place=None if place is None else " ".join(place.split()),
         position=position,
         booked_by=booked_by or None,
+        hours=hours,
     )
     if not said:
         raise click.UsageError("Say what is to be set. `caldavd room set --help` shows what there is.")
@@ -101,6 +111,7 @@ class _Room:
     booking: Booking
     delegate: str
     bookers: Sequence[str]
+    hours: str
 
 
 def _rooms(tx: Transaction, names: Sequence[str] = ()) -> list[_Room]:
@@ -108,12 +119,13 @@ def _rooms(tx: Transaction, names: Sequence[str] = ()) -> list[_Room]:
     found = [one for one in everybody if one.kind in ANSWERING]
     said = tx.bookings.of([one.id for one in found])
     delegates = tx.principals.by_ids({one.delegate_id for one in said.values() if one.delegate_id is not None})
-    bookers = room_rules.bookers(tx, found)
+    bookers, hours = room_rules.bookers(tx, found), room_rules.hours_of(tx, found)
     out = []
     for one in found:
         booking = said.get(one.id) or Booking(principal_id=one.id)
         delegate = delegates.get(booking.delegate_id or 0)
-        out.append(_Room(one, booking, delegate.name if delegate is not None else "", bookers[one.id]))
+        name = delegate.name if delegate is not None else ""
+        out.append(_Room(one, booking, name, bookers[one.id], hours.get(one.id, "")))
     return out
 
 
@@ -163,6 +175,7 @@ def _as_json(one: _Room, settings: Rooms) -> dict[str, Any]:
         "place": booking.place,
         "position": None if booking.latitude is None else [booking.latitude, booking.longitude],
         "booked_by": list(one.bookers),
+        "hours": one.hours,
     }
 
 
@@ -188,6 +201,7 @@ def show(session: Session, name: str) -> None:
         ("place", booking.place),
         ("position", position),
         ("booked by", _bookers_shown(one.bookers)),
+        ("hours", one.hours),
     )
     click.echo(f"{one.principal.name} ({one.principal.displayname})")
     for label, value in lines:

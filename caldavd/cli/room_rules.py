@@ -1,8 +1,8 @@
 """What is said of a room or resource by whoever administers it: from texts to values, and into the database.
 
 Used by ``caldavd room set`` and ``caldavd user import``; docs/rooms.md tells what it means. The rules themselves are in
-``scheduling.rooms``. Beside the row of the room this keeps two things in order that are ACEs: who may book it (on its
-inbox, RFC 6638 section 6.1.2), and what the delegate needs to answer for it (on its home).
+``scheduling.rooms``. Beside the row of the room this keeps in order: who may book it (ACEs of its inbox, RFC 6638
+section 6.1.2), what the delegate needs to answer for it (an ACE of its home), and its hours (a property of its inbox).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from caldavd.cli import room_hours
 from caldavd.cli.session import Failure
 from caldavd.privileges import (
     READ,
@@ -22,14 +23,17 @@ from caldavd.privileges import (
     SCHEDULE_SEND,
     WRITE,
 )
+from caldavd.provision import set_text
+from caldavd.xml.names import caldav
+from scheduling.availability import PROPERTIES as HOURS
 from scheduling.bookings import ANSWERING
 from scheduling.scheduler import INBOX
-from storage.rows import Ace, Beyond, Booking, BookingPolicy, Collection, CollectionKind, Principal
+from storage.rows import Ace, Beyond, Booking, BookingPolicy, Collection, CollectionKind, Owner, Principal
 from storage.store import Transaction
 
 #: The keys in a file of accounts, beside those that everybody has.
 KEYS: Final = (
-    "policy", "delegate", "window", "beyond", "capacity", "equipment", "place", "position", "booked_by",
+    "policy", "delegate", "window", "beyond", "capacity", "equipment", "place", "position", "booked_by", "hours",
 )  # fmt: skip
 DEFAULT: Final = "default"
 EVERYBODY: Final = "@all"
@@ -54,7 +58,7 @@ class Said:
 
     ``policy`` and ``beyond`` may be ``default``, ``window`` (days) 0: the settings count again. ``capacity`` 0: it is
     not known. An empty ``delegate``, ``place`` or ``position`` (degrees) takes it away. ``booked_by`` are names, or
-    ``@all``.
+    ``@all``, ``hours`` as ``room_hours`` has them, empty for no hours.
     """
 
     policy: str | None = None
@@ -66,6 +70,7 @@ class Said:
     place: str | None = None
     position: tuple[float, ...] | None = None
     booked_by: tuple[str, ...] | None = None
+    hours: str | None = None
 
     def __bool__(self) -> bool:
         return self != Said()
@@ -83,6 +88,7 @@ def read(raw: Mapping[str, object]) -> Said:
         place=_text(raw, "place"),
         position=None if raw.get("position") is None else position(raw["position"]),
         booked_by=_list(raw, "booked_by", r"[\s;,]"),
+        hours=None if (hours := _text(raw, "hours")) is None else room_hours.checked(hours),
     )
 
 
@@ -155,6 +161,8 @@ def apply(tx: Transaction, room: Principal, said: Said) -> list[str]:
         changes.append("rights of the delegate")
     if said.booked_by is not None and _set_bookers(tx, room, said.booked_by):
         changes.append("booked by")
+    if said.hours is not None and _set_hours(tx, room, said.hours):
+        changes.append("hours")
     return [name.removesuffix("_id").removesuffix("_days") for name in changes]
 
 
@@ -240,6 +248,28 @@ def _set_bookers(tx: Transaction, room: Principal, names: Sequence[str]) -> bool
         return False
     tx.acls.set(inbox, wanted)
     return True
+
+
+def _set_hours(tx: Transaction, room: Principal, hours: str) -> bool:
+    """Sets or takes away the hours of a room, which are those of its inbox; whether they were others."""
+    inbox = _collection(tx, room, INBOX)
+    owner = Owner("collection", inbox.id)
+    known = tx.properties.of([owner], principal_id=0, names=HOURS).get(owner, ())
+    if [room_hours.shown(one.xml) for one in known] == ([hours] if hours else []):
+        return False
+    for one in known:
+        tx.properties.remove(owner, principal_id=0, namespace=one.namespace, name=one.name)
+    if hours:
+        set_text(tx, inbox, caldav("calendar-availability"), room_hours.availability(hours, room.timezone))
+    tx.collections.touch(inbox)
+    return True
+
+
+def hours_of(tx: Transaction, rooms: Sequence[Principal]) -> Mapping[int, str]:
+    """The hours of those of ``rooms`` that have some, in words; by principal."""
+    by_home = {room.home_id: room.id for room in rooms}
+    boxes = tx.collections.of_homes(list(by_home), kinds=(CollectionKind.INBOX,), names=HOURS)
+    return {by_home[home.id]: room_hours.shown(stored[0].xml) for home, _, stored in boxes if stored}
 
 
 def bookers(tx: Transaction, rooms: Sequence[Principal]) -> Mapping[int, Sequence[str]]:

@@ -366,6 +366,9 @@ def test_a_room_has_hours(house: House) -> None:
     text = house.put(meeting("RRULE:FREQ=DAILY;COUNT=3"))
     assert answers(text) == {"": YES, at(days=2): NO}
     assert "Outside of its hours" in text
+    house.set("room2", hours="Mon 00:00-24:00; Wed 00:00-24:00")
+    second = house.put(meeting("RRULE:FREQ=DAILY;COUNT=3", organizer="u2", uid="o", to=("room2",)), user="u2", name="o")
+    assert answers(second, "room2") == {"": YES, at(days=1): NO}
 
 
 def test_a_series_without_an_end(house: House) -> None:

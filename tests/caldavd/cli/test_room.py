@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from caldavd.cli import room_hours
 from caldavd.cli.accounts_file import Mistakes, read
 from caldavd.cli.room_rules import Said
 from caldavd.privileges import READ, SCHEDULE_SEND, WRITE
+from scheduling.availability import availability, check_property
+from scheduling.ical.timezones import UTC as UTC_ZONE
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.cli.test_user_import import aces, imported
 
@@ -26,11 +30,12 @@ DEFAULTS: dict[str, Any] = {
     "place": "",
     "position": None,
     "booked_by": ["@all"],
+    "hours": "",
 }
 SET = (
     "--policy", "accept", "--window", "90", "--beyond", "cut", "--capacity", "12", "--equipment", "screen",
     "--equipment", "big  phone", "--place", "House 2", "--position", "52.52, 13.4", "--booked-by", "team",
-    "--booked-by", "ann",
+    "--booked-by", "ann", "--hours", "mon - Friday 08:00-18:00;Sat 22:00-02:00",
 )  # fmt: skip
 IS_SET = DEFAULTS | {
     "policy": "accept",
@@ -41,6 +46,7 @@ IS_SET = DEFAULTS | {
     "place": "House 2",
     "position": [52.52, 13.4],
     "booked_by": ["team", "ann"],
+    "hours": "Mon-Fri 08:00-18:00; Sat 22:00-02:00",
 }
 
 
@@ -67,7 +73,7 @@ def test_a_new_room_does_as_the_settings_say(house: Cli, folder: Path) -> None:
 def test_all_of_it(house: Cli) -> None:
     said = house("room", "set", "blue", *SET).stdout
     assert said == (
-        "blue: changed policy, window, beyond, capacity, equipment, place, position, booked by.\n"
+        "blue: changed policy, window, beyond, capacity, equipment, place, position, booked by, hours.\n"
     )  # fmt: skip
     assert blue(house) == IS_SET
     assert house("room", "set", "blue", *SET).stdout == "blue: so it was already.\n"
@@ -85,6 +91,7 @@ def test_what_is_not_named_stays_and_all_of_it_can_be_taken_back(house: Cli) -> 
     house(
         "room", "set", "blue", "--policy", "default", "--window", "0", "--beyond", "default", "--capacity", "0",
         "--equipment", "", "--place", "", "--position", "", "--booked-by", "@all",
+        "--hours", "",
     )  # fmt: skip
     assert blue(house) == DEFAULTS
 
@@ -126,6 +133,9 @@ def test_other_rights_of_the_inbox_stay(house: Cli) -> None:
         (("set", "blue", "--booked-by", "nobody"), 1, "There is no user 'nobody' who could book"),
         (("set", "blue", "--position", "north"), 2, "write latitude and longitude"),
         (("set", "blue", "--position", "91,0"), 2, "latitude is -90 to 90"),
+        (("set", "blue", "--hours", "always"), 2, "write days and times such as"),
+        (("set", "blue", "--hours", "Mon 08:00-25:00"), 2, "write days and times such as"),
+        (("set", "blue", "--hours", "Mittwoch 08:00-09:00"), 2, "the days are Mon, Tue"),
         (("set", "blue", "--window", "-1"), 2, "-1 is not in the range"),
         (("show", "bob"), 1, "'bob' is no room"),
     ],
@@ -138,6 +148,19 @@ def test_mistakes(house: Cli, arguments: tuple[str, ...], status: int, says: str
 def test_all_rooms_or_none(house: Cli) -> None:
     house("room", "set", "blue", "ann", "--policy", "accept", status=1)
     assert blue(house) == DEFAULTS
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", ""])
+def test_hours_are_those_of_a_calendar(zone: str) -> None:
+    """RFC 7953: a client reads them as it reads those of a person."""
+    body = room_hours.availability("Mon,Wed-Thu 08:00-18:00; Sat 22:00-02:00", zone).encode()
+    check_property(body)
+    monday = int(datetime(2027, 7, 5, tzinfo=UTC).timestamp())
+    found = availability([body], monday, monday + 7 * 86_400, UTC_ZONE)
+    assert found is not None
+    early = 2 if zone else 0
+    hours = [((one.start - monday) / 3600 + early, (one.end - monday) / 3600 + early) for one in found.available]
+    assert hours == [(8, 18), (56, 66), (80, 90), (142, 146)]
 
 
 def test_no_rooms(ready: Cli) -> None:
@@ -161,12 +184,13 @@ equipment = ["screen", "big phone"]
 place = "House 2"
 position = [52.52, 13.4]
 booked_by = ["team", "ann"]
+hours = "Mon-Fri 08:00-18:00; Sat 22:00-02:00"
 """
 CSV = """\
-name,kind,policy,window,beyond,capacity,equipment,place,position,booked_by
-ann,person,,,,,,,,
-team,group,,,,,,,,
-blue,room,accept,90,cut,12,screen; big phone,House 2,52.52 13.4,team ann
+name,kind,policy,window,beyond,capacity,equipment,place,position,booked_by,hours
+ann,person,,,,,,,,,
+team,group,,,,,,,,,
+blue,room,accept,90,cut,12,screen; big phone,House 2,52.52 13.4,team ann,Mon-Fri 08:00-18:00; Sat 22:00-02:00
 """
 
 
@@ -191,6 +215,7 @@ def test_a_file_of_rooms(ready: Cli, folder: Path) -> None:
         ("capacity = true", "capacity = True"),
         ("equipment = 3", "equipment = 3"),
         ("position = [1.0]", "position = [1.0]"),
+        ('hours = "now"', "hours = 'now'"),
         ('booked_by = ["nobody"]', "There is no user 'nobody'"),
     ],
 )
