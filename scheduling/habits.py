@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.periods import Busy
-from scheduling.ical.spans import read_spans
+from scheduling.ical.spans import address_hash, read_spans
 from scheduling.ical.values import DAY
 from scheduling.slots import Answered
 
@@ -51,8 +51,9 @@ def accepted(busy: Iterable[BusyPeriod]) -> Iterator[Answered]:
 
 def declined(rows: Iterable[ObjectRow], calendar: BusyCalendar, start: int, end: int) -> Iterator[Answered]:
     """The instances of ``rows``, VEVENTs of ``calendar``, between two instants that its owner does not come to."""
+    named = [address_hash(one) for one in calendar.owner]
     for row in rows:
-        if not row.organizer or row.digest_version != DIGEST_VERSION:
+        if not row.organizer or row.digest_version != DIGEST_VERSION or not any(one in row.spans for one in named):
             continue
         everybody = read_spans(row.spans, start, end, calendar.zone)
         mine = read_spans(row.spans, start, end, calendar.zone, calendar.owner)
