@@ -21,7 +21,7 @@ from scheduling.scheduler import INBOX, Refused, scheduled_row
 from scheduling.snapshot import read
 
 if TYPE_CHECKING:
-    from caldavd.public.rsvp import Visit
+    from caldavd.public.visits import Visit
     from caldavd.response import Response
     from scheduling.mailtext import Fact
     from scheduling.snapshot import Rid, Snapshot

@@ -11,14 +11,15 @@ from datetime import date, time
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from caldavd.public import pages, rsvp
+from caldavd.public import invitations, pages
+from caldavd.public.visits import MOST_COMMENT, check_rate, comment_of
 from scheduling import proposals
 from scheduling.ical.values import DAY, EPOCH_ORDINAL, wall
 from scheduling.itip import Actor
 from scheduling.mailtext import Reader, facts, instance, zone_for
 
 if TYPE_CHECKING:
-    from caldavd.public.rsvp import Visit
+    from caldavd.public.visits import Visit
     from caldavd.response import Response
     from scheduling.answering import Invitation
     from scheduling.ical.timing import Instance
@@ -46,7 +47,7 @@ class _Typed:
 
 def show(visit: Visit, *, problem: str = "", status: int = 200) -> Response:
     """The form, filled with the time that the meeting has."""
-    invitation = rsvp.invitation_of(visit)
+    invitation = invitations.invitation_of(visit)
     rid = _chosen(visit, invitation)
     found = _instance(visit, rid)
     if found is None or visit.snapshot.kind != "VEVENT":
@@ -61,14 +62,14 @@ def show(visit: Visit, *, problem: str = "", status: int = 200) -> Response:
     parts.append(pages.paragraph(visit.say("page-propose-what", name=visit.organizer_name)))
     parts.append(_form(visit, invitation, rid, found))
     parts.append(pages.link(visit.href(), visit.say("page-back")))
-    parts.append(rsvp.zone_form(visit, visit.href("propose")))
+    parts.append(invitations.zone_form(visit, visit.href("propose")))
     kind = visit.say("page-invitation")
     return pages.page(visit.language, visit.say("page-propose"), parts, kind=kind, status=status)
 
 
 def act(visit: Visit) -> Response:
     """Sends the COUNTER to the organizer; what cannot be proposed is said on the form."""
-    invitation = rsvp.invitation_of(visit)
+    invitation = invitations.invitation_of(visit)
     rid = _chosen(visit, invitation)
     found = _instance(visit, rid)
     if found is None or visit.snapshot.kind != "VEVENT":
@@ -77,10 +78,10 @@ def act(visit: Visit) -> Response:
         return show(visit, problem=visit.say("page-changed-now"), status=409)
     try:
         start, end = _proposed(visit, found)
-        comment = rsvp.comment_of(visit)
+        comment = comment_of(visit)
     except ValueError as error:
         return show(visit, problem=str(error), status=422)
-    rsvp.check_rate(visit)
+    check_rate(visit)
     actor = Actor(frozenset({visit.ticket.address}))
     message = proposals.counter(visit.snapshot, actor, start=start, end=end, now=visit.now, rid=rid, comment=comment)
     if message is None:
@@ -110,7 +111,7 @@ def _instance(visit: Visit, rid: Rid) -> Instance | None:
 
 def _form(visit: Visit, invitation: Invitation, rid: Rid, found: Instance) -> str:
     inner = []
-    options = rsvp.dates(visit, invitation) if visit.snapshot.recurs or len(invitation.rids) > 1 else []
+    options = invitations.dates(visit, invitation) if visit.snapshot.recurs or len(invitation.rids) > 1 else []
     if len(options) > 1:
         inner.append(pages.choice("for", visit.say("page-which-date"), options, chosen=str(rid)))
     typed = _typed(visit) if visit.form else _now(found, visit.reader)
@@ -129,7 +130,7 @@ def _form(visit: Visit, invitation: Invitation, rid: Rid, found: Instance) -> st
     zone = "" if found.floating else f" {visit.say('page-zone')}: {zone_for(found, visit.reader).name}."
     inner.append(f'<p class="hint">{escape(visit.say("page-date-hint") + zone)}</p>')
     label = visit.say("page-comment", name=visit.organizer_name)
-    inner.append(pages.text_area("comment", label, visit.form.get("comment", ""), most=rsvp.MOST_COMMENT))
+    inner.append(pages.text_area("comment", label, visit.form.get("comment", ""), most=MOST_COMMENT))
     inner.append(pages.buttons("do", [("propose", visit.say("page-send-proposal"))], first="propose"))
     hidden = {"seen": _seen(visit, invitation), "zone": visit.asked_zone}
     if len(options) <= 1 and rid is not None:
@@ -139,7 +140,7 @@ def _form(visit: Visit, invitation: Invitation, rid: Rid, found: Instance) -> st
 
 def _seen(visit: Visit, invitation: Invitation) -> str:
     """The revision, whichever of the dates is chosen."""
-    return rsvp.revision(visit, rsvp.shown_rid(visit, invitation))
+    return invitations.revision(visit, invitations.shown_rid(visit, invitation))
 
 
 def _typed(visit: Visit) -> _Typed:
