@@ -33,20 +33,40 @@ if TYPE_CHECKING:
 MAX_CALENDARS: Final = 10_000
 
 
+#: Periods that are kept in all, about a hundred bytes each; a known week without any counts as some.
+MAX_KEPT: Final = 500_000
+_A_WEEK: Final = 4
+
+
 class _Kept:
-    __slots__ = ("maps", "version", "weeks")
+    __slots__ = ("maps", "size", "version", "weeks")
 
     def __init__(self, version: Version) -> None:
         self.version = version
         self.weeks: Weeks = {}
         self.maps: dict[int, bytes] = {}
+        self.size = 0
+
+    def put(self, week: int, periods: Sequence[IndexedPeriod]) -> None:
+        self.drop(week)
+        self.weeks[week] = list(periods)
+        self.maps[week] = map_of(periods, week)
+        self.size += _A_WEEK + len(periods)
+
+    def drop(self, week: int) -> None:
+        periods = self.weeks.pop(week, None)
+        if periods is not None:
+            del self.maps[week]
+            self.size -= _A_WEEK + len(periods)
 
 
 class MemoryIndex:
     """See ``FreeBusyIndex``."""
 
-    def __init__(self, max_calendars: int = MAX_CALENDARS) -> None:
+    def __init__(self, max_calendars: int = MAX_CALENDARS, max_kept: int = MAX_KEPT) -> None:
         self._max = max_calendars
+        self._max_kept = max_kept
+        self._size = 0
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._lock = Lock()
 
@@ -78,14 +98,16 @@ class MemoryIndex:
                 if verdict is Verdict.KEEP:
                     continue
                 if kept is None or verdict is Verdict.REPLACE:
+                    self._forget(one.calendar)
                     kept = self._kept[one.calendar] = _Kept(one.version)
                 self._kept.move_to_end(one.calendar)
+                before = kept.size
                 for week, periods in one.weeks.items():
                     if len(periods) <= MAX_PERIODS:
-                        kept.weeks[week] = list(periods)
-                        kept.maps[week] = map_of(periods, week)
-            while len(self._kept) > self._max:
-                self._kept.popitem(last=False)
+                        kept.put(week, periods)
+                self._size += kept.size - before
+            while len(self._kept) > self._max or self._size > self._max_kept:
+                self._forget(next(iter(self._kept)))
 
     def written(self, epoch: str, writes: Sequence[Write]) -> None:
         """See ``FreeBusyIndex``."""
@@ -96,11 +118,13 @@ class MemoryIndex:
                     continue
                 verdict = on_write(kept.version, epoch, write)
                 if verdict is Verdict.REPLACE:
-                    del self._kept[write.calendar]
+                    self._forget(write.calendar)
                 elif verdict is Verdict.ADD:
                     kept.version = kept.version._replace(revision=write.after)
+                    before = kept.size
                     for week in [week for week in kept.weeks if any(one.touches(week) for one in write.touched)]:
-                        del kept.weeks[week], kept.maps[week]
+                        kept.drop(week)
+                    self._size += kept.size - before
 
     def free_map(self, wanted: Mapping[int, Version], start: int, end: int) -> FreeMap:
         """See ``FreeBusyIndex``."""
@@ -125,6 +149,11 @@ class MemoryIndex:
                 for calendar in calendars
                 if (kept := self._kept.get(calendar)) is not None
             }
+
+    def _forget(self, calendar: int) -> None:
+        kept = self._kept.pop(calendar, None)
+        if kept is not None:
+            self._size -= kept.size
 
     def _believed(self, calendar: int, version: Version) -> _Kept | None:
         kept = self._kept.get(calendar)

@@ -273,6 +273,22 @@ def test_memory_forgets_whom_nobody_asked_for_the_longest() -> None:
     assert [bool(known(index, V1, calendar)) for calendar in (1, 2, 3)] == [True, False, True]
 
 
+def test_memory_is_bounded_by_what_is_kept_in_all() -> None:
+    index = MemoryIndex(max_kept=60)
+    many = [IndexedPeriod(MONDAY + at * 60, MONDAY + at * 60 + 30, Busy.BUSY, UID) for at in range(20)]
+    for calendar in range(5):
+        index.fill([Fill(calendar, V1, {W: many, W + 1: []})])
+    assert set(index.entries(range(5))) == {3, 4}, "a week of twenty and an empty one count as 28"
+    index.written("e", [Write(3, 1, 2, [Touched(MONDAY, MONDAY)])])
+    index.fill([Fill(5, V1, {W: many})])
+    assert set(index.entries(range(9))) == {3, 4, 5}, "what is forgotten makes room"
+    for _ in range(9):
+        index.fill([Fill(5, V1, {W: many})])
+    assert set(index.entries(range(9))) == {3, 4, 5}, "the same again is no more"
+    index.fill([Fill(6, V1, {W: many * 4})])
+    assert not index.entries(range(9)), "what alone is too much is not kept"
+
+
 # --- Redis on a bad day ----------------------------------------------------------------------------------------------
 
 
