@@ -50,7 +50,10 @@ def refusal(before: Snapshot, after: Snapshot, own: AbstractSet[str]) -> Refusal
 def _series_problem(before: Snapshot, after: Snapshot) -> str | None:
     if (before.master is None) is not (after.master is None):
         return "Only the organizer can invite you to the series, or from the series to single instances"
-    for rid in before.overrides.keys() - after.overrides.keys() - after.exdates:
+    gone = before.overrides.keys() - after.overrides.keys()
+    if after.master is not None and any(before.parts[rid].future for rid in gone):
+        return "An instance that changes those after it, too, cannot be left out; you can decline it"
+    for rid in gone - after.exdates:
         if after.master is not None and not same_time(before, after, rid):
             return "An instance that the organizer moved cannot be moved back by leaving it out"
     if before.master is None or after.master is None:

@@ -17,9 +17,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from scheduling.amending import Amendments
-from scheduling.copying import before, moment_line
+from scheduling.copying import anchor, before, moment_line
 from scheduling.ical.lines import line_text
-from scheduling.ical.values import Period, moments_of
+from scheduling.ical.values import Period, moment_of, moments_of
 from scheduling.outcome import DELIVERED, NO_AUTHORITY, REJECTED, Applied
 from scheduling.snapshot import read
 
@@ -83,6 +83,8 @@ def _cancel_instances(stored: Snapshot, parts: list[Part]) -> Applied:
     master = stored.master
     gone = {part.rid for part in parts if part.rid is not None and not part.future}
     since = min((part.rid for part in parts if part.rid is not None and part.future), default=None)
+    if master is not None and since is not None and since <= _first(stored, master):
+        return _delete("All instances were cancelled; the meeting was taken out of the recipient's calendar.")
     out = {rid for rid in gone if stored.has_instance(rid)}
     for rid, own in stored.overrides.items():
         if rid in gone or (since is not None and rid >= since):
@@ -106,6 +108,11 @@ def _cancel_instances(stored: Snapshot, parts: list[Part]) -> Applied:
         return _delete("The last instance was cancelled; the meeting was taken out of the recipient's calendar.")
     reason = "Cancelled instances were taken out of the recipient's copy."
     return Applied("update", DELIVERED, reason, text, inbox=True, significant=True)
+
+
+def _first(stored: Snapshot, master: Part) -> int:
+    line = anchor(master.component)
+    return 0 if line is None else stored.rid_of(moment_of(line))
 
 
 def _leave_out(work: Amendments, stored: Snapshot, master: Part, rids: set[int]) -> None:

@@ -67,7 +67,9 @@ class Merge:
             rid
             for rid in stored.exdates
             # Only what is said of the instance itself: who has declined the series may not have been invited to it.
-            if rid in update.parts and any(answer(update, rid, one) == "DECLINED" for one in me)
+            if rid in update.parts
+            and not update.parts[rid].future  # it describes others, too
+            and any(answer(update, rid, one) == "DECLINED" for one in me)
         )
         #: Changes so far, but for answers; and whose answers changed.
         self.touches = 0

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.copying import derived, moment_line, named, raw, raw_lines
+from scheduling.copying import derived, moment_line, named, raw, raw_lines, with_params
 from scheduling.ical.join import PRODID
 from scheduling.ical.lines import ContentLine, ICalendarError, amend, escape, fold, line_text, parse, text as unescape
 from scheduling.ical.zone_text import vtimezone
@@ -213,10 +213,10 @@ def cancelled(
         made = derived(snapshot, rid) or [line_text(moment_line(snapshot, "RECURRENCE-ID", rid))]
         out += [one for one in made if named(one) in _TOLD or named(one) == "RECURRENCE-ID"]
     else:
+        told = [line for line in part.component.properties if line.name in _TOLD or line.name == "RECURRENCE-ID"]
         out += [
-            raw(source, line)
-            for line in part.component.properties
-            if line.name in _TOLD or line.name == "RECURRENCE-ID"
+            with_params(raw(source, line), {"RANGE": None}) if line.param("RANGE") else raw(source, line)
+            for line in told
         ]
     out += organizer_lines(snapshot)
     out += [

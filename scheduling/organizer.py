@@ -196,6 +196,8 @@ class _Sender:
         """Whether ``move`` holds more than the cancellations that are sent for it."""
         if move.forced or move.before is None or self.before is None or None in gone:
             return True
+        if any(rid in self.before.parts and self.before.parts[rid].future for rid in gone):
+            return True  # with this instance goes what was said of those after it
         assert self.after is not None
         assert move.after is not None
         old, new = said(self.before, move.before), said(self.after, move.after)
@@ -227,8 +229,10 @@ class _Sender:
         """One that is higher than what the recipient has, and not higher than what comes next (RFC 5546 2.1.4)."""
         assert self.before is not None
         known = max(sequence_of(self.before, rid) for rid in gone)
-        now = max((sequence_of(self.after, rid) for rid in gone), default=0) if self.after is not None else 0
-        return max(known + 1, now)
+        if self.after is None:
+            return known + 1
+        series = 0 if self.after.master is None else self.after.master.sequence
+        return max(known + 1, series, *(sequence_of(self.after, rid) for rid in gone))
 
     def _has_left(self, address: str) -> bool:
         """Whether this is a delegator who wants no updates, and whose delegates have not declined (RFC 5546 4.2.5)."""

@@ -180,13 +180,14 @@ class _Reply:
 
     def _missing_overrides(self) -> list[int]:
         """The instances that get a component of their own, because the answer is not the one to the series."""
-        of_series = {one.party.address: one.partstat for one in self.answers if one.rid is None}
+        given = {(one.party.address, one.rid): one.partstat for one in self.answers}
         out = []
         for one in self.answers:
             if one.rid is None or one.rid in self.stored.parts:
                 continue
-            series = of_series.get(one.party.address)
-            known = series or answer(self.stored, None, one.party.address)
+            base = self.stored.describing(one.rid)
+            series = None if base is None else given.get((one.party.address, base.rid))
+            known = series or answer(self.stored, one.rid, one.party.address)
             # An instance that is declined by itself stays so when the series is accepted later.
             alone = series is None and one.partstat == "DECLINED"
             if alone or one.partstat not in (None, known) or one.part.component.first(PRIVATE_COMMENT) is not None:

@@ -7,6 +7,7 @@ Decisions where RFC 6638 leaves a choice:
 
 - An answer that the organizer writes for somebody else is refused where it differs from the one that is known; an
   attendee who is new begins with NEEDS-ACTION whatever was written (Evolution copies answers when it splits a series).
+- RANGE=THISANDFUTURE has to invite the same people as the series: who may know which instances could not be told.
 - ORGANIZER may be written as any address of the same user; the one that the attendees know stays.
 """
 
@@ -27,10 +28,17 @@ if TYPE_CHECKING:
 
 CONDITION: Final = "allowed-organizer-scheduling-object-change"  # RFC 6638 3.2.4.3
 _UNSET: Final = "NEEDS-ACTION"
+_RANGE: Final = (
+    "RANGE=THISANDFUTURE can neither cancel instances nor invite others than the series does: let the series end before"
+    " and make a new one (RFC 6638 3.2.6)."
+)
 
 
 def forbidden(before: Snapshot | None, after: Snapshot, actor: Actor) -> Refusal | None:
-    """An answer that the organizer gives for somebody else (3.2.1, SHOULD reject)."""
+    """An answer that the organizer gives for somebody else (3.2.1, SHOULD reject); a range that cannot be told."""
+    for part in after.parts.values():
+        if part.future and not _is_for_all(after, part):
+            return Refusal(CONDITION, _RANGE)
     if before is None:
         return None
     moved: set[Rid] | None = None
@@ -51,13 +59,17 @@ def forbidden(before: Snapshot | None, after: Snapshot, actor: Actor) -> Refusal
     return None
 
 
+def _is_for_all(snapshot: Snapshot, part: Part) -> bool:
+    """Whether ``part``, a change of this and all future instances, takes place, and for all who are in the series."""
+    master = snapshot.master
+    return not part.cancelled and (master is None or master.by_address.keys() == part.by_address.keys())
+
+
 def answer(snapshot: Snapshot, rid: Rid, address: str) -> str | None:
     """The PARTSTAT of ``address`` at an instance; None where they are not invited to it."""
-    part = snapshot.parts.get(rid)
-    if part is None:
-        if rid is None or rid in snapshot.exdates:
-            return None
-        part = snapshot.master
+    if rid not in snapshot.parts and (rid is None or rid in snapshot.exdates):
+        return None
+    part = snapshot.describing(rid)
     return None if part is None else part.answer(address)
 
 

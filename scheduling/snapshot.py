@@ -9,6 +9,7 @@ times and dates are counted as if they were UTC, which is the same in every copy
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final, Literal
@@ -293,8 +294,20 @@ class Snapshot:
             return False
 
     def describing(self, rid: Rid) -> Part | None:
-        """The component that describes an instance: its own, or the master. Whether there is one is not looked up."""
-        return self.parts.get(rid) or self.master
+        """The component that describes an instance: its own, one with RANGE=THISANDFUTURE before it, or the master.
+
+        Whether there is such an instance is not looked up.
+        """
+        own = self.parts.get(rid)
+        if own is not None or rid is None or not self._ranges:
+            return own or self.master
+        at = bisect_right(self._ranges, rid)
+        return self.parts[self._ranges[at - 1]] if at and self.master is not None else self.master
+
+    @cached_property
+    def _ranges(self) -> list[int]:
+        """Since when the components with RANGE=THISANDFUTURE count."""
+        return sorted(rid for rid, part in self.overrides.items() if part.future)
 
     def content(self, part: Part) -> frozenset[Hashable]:
         """What ``part`` says to everybody (see ``comparing``)."""

@@ -191,7 +191,12 @@ class Meeting(RuleBasedStateMachine):
         return found
 
     def edit(self, name: str, body: list[str]) -> None:
-        self.run("edit", name, "merge", body=body)
+        self.run("edit", name, "merge", body=body, refusable=name == "a" and self.has_range())
+
+    def has_range(self) -> bool:
+        """The organizer's object has RANGE=THISANDFUTURE, which cannot invite others than the series does."""
+        text = self.stage.stored("a", UID)
+        return text is not None and b"RANGE=THISANDFUTURE" in text
 
     def has(self, name: str) -> bool:
         return self.stage.stored(name, UID) is not None
@@ -317,6 +322,27 @@ class Meeting(RuleBasedStateMachine):
         old = self.line("a", None, "RRULE")
         body = [f"@ {write_utc(rid)} remove" for rid in rids]
         self.edit("a", [*body, "@ series", f"- {old}", f"+ RRULE:FREQ=DAILY;INTERVAL={interval};COUNT=4"])
+
+    @precondition(lambda self: self.has("a") and self.recurs)
+    @rule(number=st.integers(min_value=1, max_value=5), hour=st.integers(min_value=8, max_value=18))
+    def change_the_future(self, number: int, hour: int) -> None:
+        """This and all future by RANGE=THISANDFUTURE: another place, perhaps another time."""
+        which = self.instance("a", number)
+        if which is None or any(part.future for part in self.client("a").parts.values()):
+            return
+        rid, start, end = (self.line("a", which, name) for name in ("RECURRENCE-ID", "DTSTART", "DTEND"))
+        assert rid is not None
+        self.counter += 1
+        new = [f"- {rid}", f"+ {rid.replace('RECURRENCE-ID', 'RECURRENCE-ID;RANGE=THISANDFUTURE')}"]
+        if hour > 10:
+            new += [
+                f"- {start}",
+                f"+ DTSTART:{which[:8]}T{hour:02}0000Z",
+                f"- {end}",
+                f"+ DTEND:{which[:8]}T{hour:02}3000Z",
+            ]
+        body = [f"@ {which}", *new, "= SUMMARY...", f"+ LOCATION:{self.counter}"]
+        self.run("edit", "a", "merge", body=body, refusable=True)
 
     @precondition(lambda self: self.has("a") and self.recurs)
     @rule(number=st.integers(min_value=1, max_value=5))
@@ -470,8 +496,9 @@ class Meeting(RuleBasedStateMachine):
             return
         own = any(write_utc(rid) == which for rid in self.client(name).overrides)
         body = [f"@ {which} remove"] if own else []
-        self.edit(name, [*body, "@ series", "= RRULE...", f"+ EXDATE:{which}"])
-        self.others_keep_their_tags()
+        body += ["@ series", "= RRULE...", f"+ EXDATE:{which}"]
+        if self.run("edit", name, "merge", body=body, refusable=own and self.has_range()):
+            self.others_keep_their_tags()
 
     @precondition(lambda self: self.has("a"))
     @rule(name=people)
