@@ -38,9 +38,11 @@ from storage.open import open_store
 from storage.rows import Address, CollectionKind, Owner, StoredProperty
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client, NamesAreEnough
+from tests.caldavd.conftest import _accounts
 from tests.caldavd.sharing import principal
 from tests.scheduling.busy_world import HOUR, MONDAY, Recording, object_of, random_object
 from tests.scheduling.redis_servers import Cluster, Server, Wire
+from tests.storage.databases import KINDS, Databases
 
 PEOPLE = ("u1", "u2", "u3")
 STEPS = 200
@@ -347,13 +349,12 @@ class Play:
 @pytest.fixture
 def make(template: Path, tmp_path: Path, store: Store) -> Iterator[Callable[..., Play]]:
     """A play with a worker for each index."""
-    url = f"sqlite:///{tmp_path}/caldavd.db"
     opened: list[Store] = []
     now = int(time.time())
     # So that the index looks from two weeks before to five weeks after, and questions go beyond it on both sides.
     back, ahead = (now - MONDAY) // DAY + 14, (MONDAY - now) // DAY + 35
 
-    def play(seed: int, *indexes: FreeBusyIndex) -> Play:
+    def play(seed: int, *indexes: FreeBusyIndex, url: str = f"sqlite:///{tmp_path}/caldavd.db") -> Play:
         workers = []
         for index in indexes:
             one = open_store(url)
@@ -423,6 +424,25 @@ def test_redis_flushed_restarted_filled_with_old_copies_slowed_and_cut_off(
         finally:
             for index in indexes:
                 index.close()
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.drop()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
+def test_on_other_databases(make: Callable[..., Play], databases: Databases, kind: str) -> None:
+    url = databases.url(kind)
+    store = open_store(url)
+    store.upgrade()
+    store.run(_accounts, write=True)
+    store.close()
+    play = make(3, MemoryIndex(), MemoryIndex(), url=url)
+    play.run()
+    assert all(worker.index.hits > 20 for worker in play.workers), "otherwise nothing was tried"
 
 
 def test_a_cluster_of_redis(make: Callable[..., Play], tmp_path: Path) -> None:
