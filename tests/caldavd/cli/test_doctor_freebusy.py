@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from caldavd.cli.session import Session
 from config.settings import FreeBusy as Settings
+from scheduling.busy import spans_of
 from scheduling.index import Fill, week_of
 from scheduling.index_open import free_busy_of
 from scheduling.index_redis import RedisIndex
@@ -106,3 +108,24 @@ def test_a_client_that_is_not_installed(filled: Cli, monkeypatch: pytest.MonkeyP
     Path("caldavd.toml").write_text('[freebusy]\nredis = "redis://127.0.0.1:1/0"\n')
     monkeypatch.setitem(__import__("sys").modules, "scheduling.index_redis", None)
     assert "pip install" in filled("doctor", status=1).output
+
+
+def test_reindex_moves_the_packed_times_on(filled: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no end is packed for a year; a year later the texts are read, until the index is rewritten."""
+    later = NOW + 500 * 86_400
+
+    def covered(at: int) -> bool:
+        def work(tx: Transaction) -> bool:
+            alice = tx.principals.by_name("alice")
+            assert alice is not None
+            calendar = free_busy_of(Settings()).calendars(tx, [alice], epoch=store.epoch)["alice/calendar"]
+            row = tx.objects.by_uid(calendar.id, "b", columns=frozenset({"spans", "digest_version"}))
+            assert row is not None
+            return spans_of(row, calendar, at, at + 86_400) is not None
+
+        return store.run(work, write=False)
+
+    assert (covered(NOW), covered(later)) == (True, False)
+    monkeypatch.setattr("scheduling.indexing.system_clock", lambda: datetime.fromtimestamp(later, UTC))
+    filled("reindex")
+    assert (covered(NOW), covered(later)) == (False, True)
