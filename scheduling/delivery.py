@@ -196,8 +196,6 @@ class Delivery:
         copy = self.copies.of(person)
         if copy.text is None and copy.own:
             return Applied("ignore", DELIVERED, "The recipient is removing the meeting.")
-        if copy.text is None and message.quiet:
-            return Applied("ignore", DELIVERED, "The recipient does not have the meeting that others have answered.")
         addresses = person.actor.addresses | self.copies.site.names_of(person.principal, copy.text)
         applied = itip.incoming(message, copy.text, replace(person.actor, addresses=addresses), now=self.now)
         if applied.text is None:

@@ -538,6 +538,13 @@ def test_messages_from_outside(store: Store, u1: Client, u2: Client, u3: Client)
     assert forged.action == "ignore"
     assert "PARTSTAT=ACCEPTED" in line_of(stored(u1), stranger)
 
+    counter = reply.replace("METHOD:REPLY", "METHOD:COUNTER").replace(
+        "DTSTAMP:20260102T000000Z", "DTSTAMP:20260102T000000Z\r\nDTSTART:20260310T150000Z"
+    )
+    for _ in range(2):
+        receive(store, counter, stranger, "mailto:u1@example.org")
+        assert sorted(methods(u1)) == ["COUNTER", "REPLY"]
+
     nobody = receive(store, reply, stranger, "mailto:nobody@example.org")
     assert (nobody.owner, nobody.status, nobody.action) == ("", "3.7", "ignore")
 
