@@ -36,6 +36,9 @@ _LONG: Final = 10_000
 _PEOPLE: Final = 20
 _DATES: Final = 10
 
+#: What a proposal that is agreed to changes.
+_MOVED: Final = ("when", "due", "where")
+
 #: What each answer is called (RFC 5545 3.2.12).
 _ANSWERS: Final = {
     "ACCEPTED": "accepted",
@@ -113,7 +116,10 @@ def letter(message: Message, reader: Reader, *, sender: str = "", before: bytes 
         raise ICalendarError("There is neither ORGANIZER nor ATTENDEE in this message.")
     older = _compared(message, before)
     rids = [rid for rid in message.recurrence_ids if snapshot.describing(rid) is not None]
-    blocks = [facts(snapshot, rid, reader, older) for rid in rids[:_DATES]]
+    if message.method == "COUNTER" and older is not None:
+        blocks = [proposed(snapshot, rid, reader, older) for rid in rids[:_DATES]]
+    else:
+        blocks = [facts(snapshot, rid, reader, older) for rid in rids[:_DATES]]
     more = len(rids) - len(blocks)
     name = one_line(sender) or _name_of_sender(message, snapshot) or reader.language.say("somebody")
     subject, sentence = _occasion(message, snapshot, updated=older is not None)
@@ -191,6 +197,27 @@ def facts(snapshot: Snapshot, rid: Rid, reader: Reader, older: Snapshot | None =
         if text or different:
             nothing = reader.language.say("nothing")
             found.append(Fact(label, text or nothing, (before or nothing) if different else None))
+    return found
+
+
+def proposed(snapshot: Snapshot, rid: Rid, reader: Reader, meeting: Snapshot) -> list[Fact]:
+    """The ``meeting`` with what would be different if the organizer agreed to the proposal ``snapshot``.
+
+    That is when and where (``proposals.agreed``), whatever else a proposal says or leaves out: Outlook's has a title of
+    its own and no description.
+    """
+    new = {one.label: one for one in facts(snapshot, rid, reader)}
+    known = {one.label: one for one in facts(meeting, rid, reader) if one.label != "comment"}
+    nothing = reader.language.say("nothing")
+    found = []
+    for label in dict.fromkeys((*known, *_MOVED, "comment")):
+        now, then = known.get(label), new.get(label)
+        if then is None or (label not in _MOVED and label != "comment"):
+            found += [now] if now is not None else []
+        elif label == "comment" or (now is not None and now.text == then.text):
+            found.append(then)
+        else:
+            found.append(Fact(label, then.text, now.text if now is not None else nothing))
     return found
 
 

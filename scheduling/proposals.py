@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling.amending import Amendments
 from scheduling.copying import moment_line, named, parsed, raw, written
-from scheduling.ical.lines import escape, line_text
+from scheduling.ical.lines import escape, insert_properties, line_text
 from scheduling.ical.values import DAY, Form, moment_of
 from scheduling.message import Message, cancelled, envelope, party_line, shown, stamped
 from scheduling.revision import sequence_of
@@ -155,8 +155,11 @@ def agreed(snapshot: Snapshot, proposed: Snapshot, rid: Rid) -> bytes | None:
         elif line.name == "DURATION" and end is not None:
             days, rest = divmod(end - timing.instant, DAY)
             work.value(line, f"P{days}D" if timing.form is Form.DATE and not rest else f"PT{end - timing.instant}S")
-        elif line.name == "LOCATION" and (place := new.component.first("LOCATION")) is not None:
-            work.value(line, place.value)
+    place, known = new.component.first("LOCATION"), part.component.first("LOCATION")
+    if place is not None and known is not None:
+        work.value(known, place.value)
+    elif place is not None:
+        work.put(insert_properties(part.component).start, [f"LOCATION:{place.value}"])
     return work.made()
 
 

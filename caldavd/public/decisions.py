@@ -14,7 +14,7 @@ from scheduling import proposals
 from scheduling.deliverable import Right, may_deliver
 from scheduling.ical.lines import ICalendarError, text as unescape
 from scheduling.ical.periods import Busy
-from scheduling.mailtext import facts, long_text, name_of
+from scheduling.mailtext import facts, long_text, name_of, proposed
 from scheduling.message import Message, received
 from scheduling.people import find
 from scheduling.scheduler import INBOX, Refused, scheduled_row
@@ -23,14 +23,11 @@ from scheduling.snapshot import read
 if TYPE_CHECKING:
     from caldavd.public.visits import Visit
     from caldavd.response import Response
-    from scheduling.mailtext import Fact
     from scheduling.snapshot import Rid, Snapshot
     from storage.rows import Collection, ObjectRow
 
 #: The journal's words.
 REFUSED: Final = "The organizer declined the proposal on the page that the link in the mail leads to."
-#: What agreeing takes over (see ``proposals.agreed``).
-_MOVED: Final = frozenset({"when", "due", "where"})
 #: So many attendees are asked for whether they are free.
 _MOST_ASKED: Final = 100
 _BODY: Final = frozenset({"body"})
@@ -108,7 +105,8 @@ def _done(visit: Visit, done: str) -> Response:
 def _page(visit: Visit, proposal: _Proposal, *, problem: str = "", status: int = 200) -> Response:
     parts = [pages.paragraph(problem, mark="bad")] if problem else []
     parts.append(pages.paragraph(visit.say("page-proposes", name=proposal.name)))
-    parts.append(pages.table_of(visit.language, _compared(visit, proposal)))
+    told = proposed(proposal.snapshot, proposal.rid, visit.reader, visit.snapshot)
+    parts.append(pages.table_of(visit.language, [one for one in told if one.label != "comment"]))
     busy = _busy_then(visit, proposal)
     if busy:
         parts.append(pages.paragraph(visit.say("page-not-free", name=", ".join(busy)), mark="note"))
@@ -120,14 +118,6 @@ def _page(visit: Visit, proposal: _Proposal, *, problem: str = "", status: int =
     options = [(one, visit.say(one)) for one in ("agree", "refuse")]
     parts.append(pages.form(visit.href(), [pages.buttons("do", options, first=visit.hint or "agree")]))
     return pages.page(visit.language, visit.say("page-proposal"), parts, status=status)
-
-
-def _compared(visit: Visit, proposal: _Proposal) -> list[Fact]:
-    """The meeting with what would be different after agreeing: when and where, whatever else the proposal says."""
-    told = {one.label: one for one in facts(proposal.snapshot, proposal.rid, visit.reader, visit.snapshot)}
-    now = {one.label: one for one in facts(visit.snapshot, proposal.rid, visit.reader)}
-    moved = {label: one for label, one in told.items() if label in _MOVED}
-    return [one for label, one in (now | moved).items() if label != "comment"]
 
 
 def _busy_then(visit: Visit, proposal: _Proposal) -> list[str]:

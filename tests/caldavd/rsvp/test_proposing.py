@@ -247,6 +247,35 @@ def test_only_when_and_where_are_taken_over(office: Office) -> None:
     assert lines(office.text(), "SUMMARY", "LOCATION") == ["SUMMARY:Plan <b>A</b>", "LOCATION:Room 6"]
 
 
+def test_what_a_proposal_leaves_out_is_no_change(office: Office) -> None:
+    office.put(meeting(U2, more="DESCRIPTION:Bring numbers\r\n").replace("LOCATION:Room 5\r\n", ""))
+    office.mails()
+    # Exchange has a title of its own, the proposer alone, and neither description nor place.
+    text = meeting(start="20270311T093000", end="20270311T101500").replace(
+        "SUMMARY:Plan", "SUMMARY:New Time Proposed: Plan"
+    )
+    arrived(office, text.replace("LOCATION:Room 5\r\n", ""), "COUNTER", sender=CARLA, recipient=U1)
+    ((_, mail),) = office.mails()
+    assert mail["Subject"] == "Another time proposed: Plan <b>A</b>"
+    plain = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "Changed: When." in plain.splitlines()
+    assert "Bring numbers" in plain
+    page = office.page(links_in(mail)["agree"])
+    assert page.text.count("was:") == 1
+    page.send(do="agree")
+    assert lines(office.text(), "SUMMARY", "DESCRIPTION") == ["SUMMARY:Plan <b>A</b>", "DESCRIPTION:Bring numbers"]
+
+
+def test_a_place_is_proposed_where_there_was_none(office: Office) -> None:
+    office.put(meeting(U2).replace("LOCATION:Room 5\r\n", ""))
+    office.mails()
+    arrived(office, meeting(U2).replace("Room 5", r"Room 6\, left"), "COUNTER", sender=CARLA, recipient=U1)
+    page = office.page(office.links(U1)["agree"])
+    assert "Room 6, left (was: nothing)" in page.text
+    page.send(do="agree")
+    assert lines(office.text(), "LOCATION") == [r"LOCATION:Room 6\, left"]
+
+
 def test_what_cannot_be_agreed_to_is_not_mailed(office: Office) -> None:
     office.put(meeting(U2))
     office.put(meeting(U2, start="20270312T140000", end="20270312T150000"))
