@@ -95,10 +95,11 @@ def mailbox_as_written(uri: str) -> str | None:
 def mailbox(uri: str) -> str | None:
     """The mail address that ``uri`` is; None where it is none that mail may be sent to.
 
-    What would not be one plain addr-spec (line breaks, several addresses, quoted strings) is None.
+    What would not be one plain addr-spec (line breaks, several addresses, quoted strings), or holds characters that
+    nobody sees (writing from right to left), is None.
     """
     text = normal(uri)
     if not text.startswith("mailto:"):
         return None
     address = text.removeprefix("mailto:")
-    return address if _MAILBOX.fullmatch(address) else None
+    return address if _MAILBOX.fullmatch(address) and address.isprintable() else None
