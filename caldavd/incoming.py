@@ -90,6 +90,15 @@ def poller_of(settings: Settings, store: Store, reception: Reception) -> Poller 
     return Poller(store, reception, mailbox, incoming.imap_poll_seconds, int(incoming.max_mail_size))
 
 
+def looked(settings: Settings, store: Store, postbox: Postbox | None) -> int:
+    """Looks once into the mailbox of the settings, if there is one; how many mails were new.
+
+    Raises ``poll.Unavailable``.
+    """
+    poller = poller_of(settings, store, reception_of(settings, store, postbox)) if is_wanted(settings) else None
+    return 0 if poller is None else poller.look()
+
+
 def started(settings: Settings, store: Store, postbox: Postbox | None, wake: Callable[[], None]) -> Callable[[], None]:
     """Takes mails in, in threads of this process, until it ends or what is returned is called."""
     if not is_wanted(settings):

@@ -13,6 +13,7 @@ from caldavd.cli.session import Failure, Session, pass_session, table
 from caldavd.mail import postbox_of, worker_of
 from config import log
 from scheduling.addresses import normal
+from scheduling.imip.poll import Unavailable
 from storage.rows import JournalEntry
 from storage.store import Transaction
 
@@ -47,13 +48,18 @@ def worker(session: Session, once: bool) -> None:
     made = worker_of(settings, session.store)
     if made.transport is None:
         click.echo("There is no mail to send: [mail] smtp_host is not set.", err=True)
+    postbox = postbox_of(settings, made)
     if once:
-        done = made.drain()
+        try:
+            taken = incoming.looked(settings, session.store, postbox)
+        except Unavailable as error:
+            raise Failure(f"The mailbox cannot be looked into: {error}") from error
+        done = made.drain() + taken
         click.echo(f"{done} mails and results done." if done else "Nothing to do.")
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: made.stop())
-    stop = incoming.started(settings, session.store, postbox_of(settings, made), made.wake)
+    stop = incoming.started(settings, session.store, postbox, made.wake)
     made.run()
     stop()
 

@@ -10,9 +10,10 @@ import pytest
 
 from caldavd.cli.incoming import EXITS, exit_status
 from caldavd.cli.session import Session
-from scheduling.imip.reception import Fate, Outcome
+from scheduling.imip.fates import Fate, Outcome
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.imip.scene import CARL, mail_bytes, meeting, reply
+from tests.scheduling.imap import Store, serving
 
 FORGED = reply(CARL, author="evil@else.example")
 
@@ -189,3 +190,14 @@ def test_what_cannot_be_set_up_so(
     for name, value in variables.items():
         monkeypatch.setenv(f"CALDAVD_INCOMING__{name}", value)
     assert sentence in cli("config", "check", status=2).output
+
+
+def test_a_worker_that_is_run_once_looks_into_the_mailbox(people: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Store()) as box:
+        box.put(b"Delivered-To: u1@example.org\r\n" + reply(CARL))
+        for key, value in {"HOST": "127.0.0.1", "PORT": str(box.port), "SECURITY": "none", "USERNAME": "x"}.items():
+            monkeypatch.setenv(f"CALDAVD_INCOMING__IMAP_{key}", value)
+        assert "The mailbox cannot be looked into" in people("worker", "--once", status=1).output
+        monkeypatch.setenv("CALDAVD_INCOMING__IMAP_PASSWORD", "secret")
+        assert "1 mails and results done." in people("worker", "--once").output
+    assert "PARTSTAT=ACCEPTED" in exported(people)
