@@ -90,7 +90,8 @@ def show(visit: Visit) -> Response:
 
 
 def _done(visit: Visit, done: str) -> Response:
-    name = visit.ticket.address.removeprefix("mailto:")
+    proposer = next((one for part in visit.snapshot.parts.values() if (one := part.own({visit.ticket.address}))), None)
+    name = name_of(proposer) if proposer is not None else visit.ticket.address.removeprefix("mailto:")
     told = facts(visit.snapshot, visit.ticket.rid, visit.reader)
     parts = [pages.paragraph(visit.say(f"page-{done}", name=name), mark="said"), pages.table_of(visit.language, told)]
     part = visit.snapshot.describing(visit.ticket.rid)

@@ -180,7 +180,7 @@ def test_the_organizer_declines(invited: Invited, office: Office) -> None:
     links = proposed(invited, office, U2)
     before = office.text()
     after = office.page(links["refuse"]).send(do="refuse")
-    assert "has been told that the meeting stays as it is" in after.text
+    assert "Carla has been told that the meeting stays as it is" in after.text
     assert office.text() == before
     ((to, mail),) = office.mails()
     assert (to, mail["Subject"]) == (CARLA, "Proposal declined: Plan <b>A</b>")
