@@ -56,8 +56,10 @@ COLUMNS: Final = frozenset({"collection_id", "uid", "component", "digest_version
 _RULES: Final = "1"
 
 #: What one question may cost, and what one calendar in it: a step is about three microseconds (see ``rrule.Budget``).
-STEPS: Final = 1_000_000
+STEPS: Final = 2_000_000
 STEPS_OF_ONE: Final = 400_000
+#: Calendars that are read in one statement.
+_TOGETHER: Final = 200
 #: What a row costs beside its recurrences, and what its bytes do.
 _STEPS_A_ROW: Final = 10
 _STEPS_A_TEXT: Final = 15
@@ -261,14 +263,25 @@ class _Question:
                     found.periods[id_] += periods
 
     def _read(self, found: _Found, needed: Mapping[int, tuple[int, int]], hours: Sequence[int]) -> set[int]:
-        """Computes what the store has to be asked for, in one statement; returns calendars that are not all there.
+        """Computes what the store has to be asked for; returns calendars that are not all there.
 
         Those have an object whose recurrence goes beyond its own budget, and it counts as far as that goes. ``hours``
         are the calendars in which VAVAILABILITYs are looked for.
         """
         partial: set[int] = set()
-        if not needed and not hours:
-            return partial
+        waiting = list(dict.fromkeys((*needed, *hours)))
+        # Some at a time, and those whole: where the budget ends, they are known from then on, and the next question
+        # gets further.
+        while waiting and self.effort.left >= 0:
+            some, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
+            within = set(some)
+            stretches = {id_: stretch for id_, stretch in needed.items() if id_ in within}
+            partial |= self._read_some(found, stretches, [id_ for id_ in hours if id_ in within])
+        found.cut |= set(waiting)
+        return partial
+
+    def _read_some(self, found: _Found, needed: Mapping[int, tuple[int, int]], hours: Sequence[int]) -> set[int]:
+        partial: set[int] = set()
         low = min([self.start, *(low for low, _ in needed.values())])
         high = max([self.end, *(high for _, high in needed.values())])
         wanted = {**{name: list(needed) for name in BLOCKING}, AVAILABILITY: hours}

@@ -352,6 +352,29 @@ def test_rows_cost_as_well_as_recurrences(world: World, monkeypatch: pytest.Monk
     assert not complete(36500)
 
 
+def test_where_the_budget_of_many_ends_the_next_question_gets_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = fifty(tmp_path)
+    monkeypatch.setattr("scheduling.busy._TOGETHER", 10)
+    index = MemoryIndex()
+
+    def complete() -> int:
+        def work(tx: Transaction) -> int:
+            people = {one.id: Whose([made.of(tx, one)]) for one in made.calendars}
+            found = busy_of(tx, index, people, MONDAY, MONDAY + WEEK, horizon=HORIZON, steps=500)
+            return sum(one.complete for one in found.values())
+
+        return made.store.run(work, write=False)
+
+    found = [complete() for _ in range(9)]
+    assert 0 < found[0] < 50
+    assert found == sorted(found)
+    assert found[-1] == 50
+    made.check(index, made.calendars, MONDAY, MONDAY + WEEK, HORIZON, None)
+    made.store.close()
+
+
 def test_what_a_write_touches(world: World) -> None:
     calendar = world.calendars[0]
     writes: list[Write] = []
