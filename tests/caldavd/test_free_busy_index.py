@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import pytest
 
@@ -35,7 +36,7 @@ from scheduling.indexing import indexed
 from scheduling.links import PURPOSE, token_of
 from scheduling.scheduler import Scheduler
 from storage.open import open_store
-from storage.rows import Address, CollectionKind, Owner, StoredProperty
+from storage.rows import Address, CollectionKind, Owner, Principal, StoredProperty
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client, NamesAreEnough
 from tests.caldavd.conftest import _accounts
@@ -443,6 +444,63 @@ def test_on_other_databases(make: Callable[..., Play], databases: Databases, kin
     play = make(3, MemoryIndex(), MemoryIndex(), url=url)
     play.run()
     assert all(worker.index.hits > 20 for worker in play.workers), "otherwise nothing was tried"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_at_once(make: Callable[..., Play], databases: Databases, kind: str) -> None:
+    """Writes and questions of several threads of two workers, which share what is between a read and its fill."""
+    url = databases.url(kind)
+    store = open_store(url)
+    store.upgrade()
+    store.run(_accounts, write=True)
+    store.close()
+    shared = MemoryIndex()
+    play = make(9, shared, shared, url=url)
+    failures: list[BaseException] = []
+
+    def act(number: int) -> None:
+        random, name = Random(number), PEOPLE[number % len(PEOPLE)]
+        try:
+            for at in range(25):
+                worker = random.choice(play.workers)
+                client = Client(worker.application, name)
+                path = f"/calendars/{name}/calendar/{random.randrange(5)}.ics"
+                if at % 2:
+                    who = principal(worker.store, name)
+                    start = MONDAY + random.randrange(-2 * WEEK, 4 * WEEK)
+
+                    def ask(tx: Transaction, worker: Worker = worker, who: Principal = who, start: int = start) -> None:
+                        service = worker.application.freebusy
+                        service.busy_times(tx, [who], start, start + 3 * WEEK, epoch=worker.store.epoch)
+
+                    worker.store.run(ask, write=False)
+                elif random.random() < 0.3:
+                    assert client.request("DELETE", path).status in (204, 404)
+                else:
+                    start = MONDAY + random.randrange(-7, 28) * DAY
+                    body = object_of(path, f"DTSTART:{write_utc(start)}", "DURATION:PT3H")
+                    assert client.put(path, body).status in (201, 204)
+        except BaseException as error:  # noqa: BLE001 - told below, in the thread that tests
+            failures.append(error)
+
+    threads = [Thread(target=act, args=(number,)) for number in range(9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    for worker in play.workers:
+
+        def whole(tx: Transaction, worker: Worker = worker) -> None:
+            service = worker.application.freebusy
+            people = tx.principals.by_names(PEOPLE)
+            start, end = MONDAY - 4 * WEEK, MONDAY + 8 * WEEK
+            found = service.busy_times(tx, people.values(), start, end, epoch=worker.store.epoch)
+            for name, who in people.items():
+                assert found[who.id].periods == expected(tx, name, start, end, None)
+
+        worker.store.run(whole, write=False)
+    assert play.workers[0].index.hits + play.workers[1].index.hits > 20, "otherwise nothing was tried"
 
 
 def test_a_cluster_of_redis(make: Callable[..., Play], tmp_path: Path) -> None:
