@@ -29,7 +29,7 @@ from scheduling.copies import Copies, Copy, component_in, is_group
 from scheduling.deliverable import may_deliver, right_for
 from scheduling.itip import Applied, Message
 from scheduling.message import ATTENDEE_METHODS
-from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, REJECTED
+from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVERED, REJECTED
 from scheduling.people import Person, people
 from scheduling.posting import PROPOSING, Mail, Postbox, post_notice
 from scheduling.running import NeedHomes
@@ -41,8 +41,6 @@ from storage.store import Transaction
 _ROUNDS: Final = 4
 #: What rooms answer.
 _ASKING: Final = frozenset({"REQUEST", "ADD"})
-#: RFC 6638 section 3.2.9: could not complete delivery. Here: the home is full, or has no calendar at all.
-UNDELIVERED: Final = "5.1"
 #: RFC 5546 section 3.6.15, unsupported capability: no calendar of the recipient takes such a component.
 UNSUPPORTED: Final = "3.14"
 #: RFC 5546 section 3.6.8, request forwarded: what a group gives back whose members get the message.
@@ -204,18 +202,18 @@ class Delivery:
             component = component_in(applied.text)
             places = self.copies.places(person)
             if places.calendar_for(component) is None:
-                code = UNSUPPORTED if places.calendars else UNDELIVERED
+                code = UNSUPPORTED if places.calendars else NOT_DELIVERED
                 reason = f"The recipient has no calendar that takes a {component}."
                 return replace(applied, action="ignore", text=None, status=code, reason=reason, onward=())
         if not self.copies.has_room(copy, applied.text):
-            return Applied("ignore", UNDELIVERED, _FULL, inbox=applied.inbox)
+            return Applied("ignore", NOT_DELIVERED, _FULL, inbox=applied.inbox)
         return applied
 
     def _for_group(self, person: Person) -> Applied:
         """A group gets nothing itself: its members were invited when the organizer stored the meeting (``groups``)."""
         if self.copies.members(person):
             return Applied("ignore", FORWARDED, "The members of the group have been invited one by one.")
-        return Applied("ignore", UNDELIVERED, "There is nobody in this group.")
+        return Applied("ignore", NOT_DELIVERED, "There is nobody in this group.")
 
     def _leave_in_inbox(self, message: Message, person: Person) -> None:
         text = self.copies.of(person).text
@@ -247,9 +245,9 @@ class Delivery:
             request = requests[copy.person.home_id]
             if not self.copies.has_room(copy, answered.text):
                 copy.undo()
-                self._note(request, UNDELIVERED, f"nowhere: calendar of {copy.person.principal.name}", _FULL)
+                self._note(request, NOT_DELIVERED, f"nowhere: calendar of {copy.person.principal.name}", _FULL)
                 if sender is not None:
-                    self._write_statuses(sender, {request.recipient: UNDELIVERED}, request.method)
+                    self._write_statuses(sender, {request.recipient: NOT_DELIVERED}, request.method)
                 continue
             copy.text = answered.text
             if answered.delegate is not None:
