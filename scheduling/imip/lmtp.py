@@ -67,8 +67,9 @@ _REPLY: Final = 400
 
 
 def reply_of(outcome: Outcome) -> str:
-    """The reply line for ``outcome``: one line of ASCII."""
-    return f"{REPLIES[outcome.fate]} {_UNPRINTABLE.sub(' ', outcome.sentence)}"[:_REPLY]
+    """The reply line for ``outcome``: one line of ASCII. Whether a mail that was taken is believed is not told."""
+    code = REPLIES[outcome.fate]
+    return f"{code} Ok" if code.startswith("2") else f"{code} {_UNPRINTABLE.sub(' ', outcome.sentence)}"[:_REPLY]
 
 
 @dataclass(frozen=True, slots=True)
