@@ -8,6 +8,7 @@ from html import escape
 import pytest
 
 from tests.caldavd.client import Answer, Client, event
+from tests.caldavd.sharing import ace, acl
 
 INBOX = "/calendars/u1/inbox/"
 WORK = "/calendars/u1/work/"
@@ -153,6 +154,25 @@ def test_only_the_owner_says_it(u1: Client, u2: Client) -> None:
     """RFC 7953 section 8: only authorized users can modify it."""
     assert put_property(u2, hours()).status in (403, 404)
     assert value(u1, "C:calendar-availability") is None
+
+
+def test_hours_are_shared_without_what_is_written_in_them(u1: Client, u2: Client) -> None:
+    """RFC 7953 section 9: who is granted read-free-busy sees the times, without SUMMARY, LOCATION and the like."""
+    made = u1.request(
+        "MKCALENDAR",
+        WORK,
+        '<C:mkcalendar xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:set><D:prop>'
+        '<C:supported-calendar-component-set><C:comp name="VAVAILABILITY"/></C:supported-calendar-component-set>'
+        "</D:prop></D:set></C:mkcalendar>",
+    )
+    assert made.status == 201
+    u1.put(WORK + "h.ics", hours())
+    assert u2.report(WORK, "C:free-busy-query", DAY).status == 404
+    assert u1.request("ACL", WORK, acl(ace("u2", "C:read-free-busy"))).status == 200
+    told = report(u2, WORK)
+    assert OUTSIDE in told
+    assert "secret" not in told
+    assert u2.request("GET", WORK + "h.ics").status == 403
 
 
 ZONE = (
