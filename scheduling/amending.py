@@ -42,6 +42,14 @@ class Amendments:
         self._lines[line.start] = line
         self._values[line.start] = value
 
+    def property(self, component: Component, name: str, value: str) -> None:
+        """The first property ``name`` of ``component`` gets the raw ``value``; where there is none, it is put first."""
+        line = component.first(name)
+        if line is not None:
+            self.value(line, value)
+        else:
+            self.put(component.body, [f"{name}:{value}"])
+
     def remove(self, item: ContentLine | Component) -> None:
         """``item`` goes; what else was said about it does not count."""
         self._removed[item.start] = item

@@ -149,12 +149,8 @@ def _is_own_override(snapshot: Snapshot, rid: int, actor: Actor) -> bool:
 
 def _put_back(work: Amendments, before: Snapshot, base: Part, part: Part, actor: Actor) -> None:
     """SEQUENCE and the other attendees as they were: only the organizer changes them."""
-    line = part.component.first("SEQUENCE")
     if part.sequence != base.sequence:
-        if line is not None:
-            work.value(line, str(base.sequence))
-        else:
-            work.put(part.component.body, [f"SEQUENCE:{base.sequence}"])
+        work.property(part.component, "SEQUENCE", str(base.sequence))
     end = insert_properties(part.component).start
     for address, party in base.by_address.items():
         if address in actor.addresses:

@@ -95,8 +95,9 @@ def _cancel_instances(stored: Snapshot, parts: list[Part]) -> Applied:
         if since is not None:
             _end_series(work, stored, master, since)
     news = bool(work)
-    if master is not None and (news or gone & stored.exdates):
-        _set_sequence(work, master, max(part.sequence for part in parts))
+    sequence = max(part.sequence for part in parts)
+    if master is not None and (news or gone & stored.exdates) and sequence > master.sequence:
+        work.property(master.component, "SEQUENCE", str(sequence))
     if not work:
         return Applied("ignore", DELIVERED, "The recipient does not have the instances that are cancelled.")
     text = work.made()
@@ -121,16 +122,6 @@ def _leave_out(work: Amendments, stored: Snapshot, master: Part, rids: set[int])
     at = master.component.first("EXDATE") or master.component.first("RRULE") or master.component.first("DTSTART")
     if lines:
         work.put(master.component.body if at is None else at.end, lines)
-
-
-def _set_sequence(work: Amendments, master: Part, sequence: int) -> None:
-    if sequence <= master.sequence:
-        return
-    line = master.component.first("SEQUENCE")
-    if line is not None:
-        work.value(line, str(sequence))
-    else:
-        work.put(master.component.body, [f"SEQUENCE:{sequence}"])
 
 
 def _end_series(work: Amendments, stored: Snapshot, master: Part, since: int) -> None:

@@ -221,7 +221,7 @@ class Merge:
 
     def _keep_private(self, rid: int, own: Part) -> None:
         """An override that the organizer does not have: the attendee's own, or one that is there no more."""
-        alone, series = self.stored.series_alone, self.stored.master
+        alone, series = self.stored.series_without(rid), self.stored.master
         base = None if alone is None else derived(alone, rid)
         if base is not None and series is not None and rid not in self.declined and rid not in self.update.exdates:
             source, component = parsed(base)

@@ -137,13 +137,8 @@ def _raise_sequences(work: Amendments, before: Snapshot, after: Snapshot, actor:
         wanted = max(known, part.sequence)
         if rid in due and part.sequence <= known:
             wanted = highest
-        if wanted == part.sequence:
-            continue
-        line = part.component.first("SEQUENCE")
-        if line is not None:
-            work.value(line, str(wanted))
-        else:
-            work.put(part.component.body, [f"SEQUENCE:{wanted}"])
+        if wanted != part.sequence:
+            work.property(part.component, "SEQUENCE", str(wanted))
 
 
 def _uninviting(before: Snapshot, after: Snapshot, actor: Actor) -> set[Rid]:

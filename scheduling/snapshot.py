@@ -192,10 +192,24 @@ class Snapshot:
         """The component without RECURRENCE-ID."""
         return self.parts.get(None)
 
+    def series_without(self, rid: int) -> Snapshot | None:
+        """The series as it would be for ``rid`` without its component; None where there is no series.
+
+        What RANGE=THISANDFUTURE changes in it counts as the series.
+        """
+        if self.master is None:
+            return None
+        if rid not in self._ranges:
+            return self._series_alone
+        return Snapshot(self.source, self.calendar, self._of_series(leave_out=rid))
+
     @cached_property
-    def series_alone(self) -> Snapshot | None:
-        """The same without its overrides; None where there is no master."""
-        return None if self.master is None else Snapshot(self.source, self.calendar, [self.master.component])
+    def _series_alone(self) -> Snapshot:
+        return Snapshot(self.source, self.calendar, self._of_series())
+
+    def _of_series(self, leave_out: Rid = None) -> list[Component]:
+        assert self.master is not None
+        return [self.master.component, *(self.parts[rid].component for rid in self._ranges if rid != leave_out)]
 
     @cached_property
     def overrides(self) -> dict[int, Part]:

@@ -51,7 +51,7 @@ def _holds_answers_only(stored: Snapshot, sent: Snapshot, rid: int) -> bool:
 
 def says_as_series(snapshot: Snapshot, rid: int) -> bool:
     """Whether an override says the same to everybody as its series, but for answers."""
-    alone = snapshot.series_alone
+    alone = snapshot.series_without(rid)
     lines = None if alone is None else derived(alone, rid)
     if lines is None:
         return False

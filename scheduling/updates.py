@@ -197,11 +197,7 @@ def _with_instance(stored: Snapshot, update: Snapshot, part: Part, rid: int, *, 
         at = anchor(master.component)
         assert at is not None
         work.put(at.end, [line_text(moment_line(stored, "RDATE", rid))])
-    sequence = master.component.first("SEQUENCE")
-    if sequence is not None:
-        work.value(sequence, str(part.sequence))
-    else:
-        work.put(master.component.body, [f"SEQUENCE:{part.sequence}"])
+    work.property(master.component, "SEQUENCE", str(part.sequence))
     lines = arriving(update, part, in_order=in_order, personal=True)
     at_start = next(index for index, one in enumerate(lines) if named(one) in ("DTSTART", "DUE"))
     lines.insert(at_start, line_text(moment_line(stored, "RECURRENCE-ID", rid)))

@@ -11,12 +11,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import precondition, rule
 
 from storage.open import open_store
 from tests.caldavd.itip.stage import CALENDAR, SECOND, Office, Watch, prepare
-from tests.scheduling.itip.machine import OTHERS, Meeting
+from tests.scheduling.itip.machine import OTHERS, Meeting, bounded
 from tests.scheduling.itip.script import UID
 
 EVERYBODY = st.sampled_from(["a", *OTHERS])
@@ -87,10 +86,4 @@ class OverHttp(Meeting):
 
 
 TestConvergence = OverHttp.TestCase
-TestConvergence.settings = settings(
-    max_examples=12,
-    stateful_step_count=20,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+TestConvergence.settings = bounded(12, 20)
