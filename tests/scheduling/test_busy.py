@@ -375,6 +375,21 @@ def test_where_the_budget_of_many_ends_the_next_question_gets_further(
     made.store.close()
 
 
+def test_other_rules_of_time_zones_are_seen_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    calendar = world.calendars[0]
+    world.put(calendar, "a.ics", object_of("a", "DTSTART:20260302T090000", "DTEND:20260302T100000"))
+    index = Recording(MemoryIndex())
+
+    def hits() -> int:
+        before = index.hits
+        world.check(index, [calendar], MONDAY, MONDAY + DAY, HORIZON, None)
+        return index.hits - before
+
+    assert [hits(), hits()] == [0, 1]
+    monkeypatch.setattr("scheduling.busy.tzdata_version", lambda: "2099z")
+    assert [hits(), hits()] == [0, 1]
+
+
 def test_what_a_write_touches(world: World) -> None:
     calendar = world.calendars[0]
     writes: list[Write] = []
