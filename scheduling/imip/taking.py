@@ -3,7 +3,8 @@
 Runs in one transaction, with the homes locked that it writes to (``running.run_locked``); may be run again.
 
 Whose object an answer is about follows from the signed address that it came to, else from its ORGANIZER, else from the
-recipient: Exchange leaves ORGANIZER out of its answers (RFC 5546 3.2.3 has it there).
+recipient: Exchange leaves ORGANIZER out of its answers (RFC 5546 3.2.3 has it there). Where the recipient is the server
+itself, To and the scheduling log are asked.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ MAX_HELD_SIZE: Final = 256 * 1024
 MAX_RECIPIENTS: Final = 100
 #: How many people in To are asked whether the meeting is theirs.
 _ASKED: Final = 5
+#: How many lines of the scheduling log are looked at.
+_LINES: Final = 50
 #: The columns of an object that are needed.
 BODY: Final = frozenset({"body", "organizer"})
 
@@ -128,7 +131,8 @@ class Taking:
             if tag is not None:
                 return tx.principals.by_id(tag.principal_id)
             found = None if organizer is None else person(tx, organizer.address)
-            return found or self._of_tag_in_organizer(tx) or self.recipient.principal or self._addressed_organizer(tx)
+            found = found or self._of_tag_in_organizer(tx) or self.recipient.principal
+            return found or self._addressed_organizer(tx) or self._organizer_in_log(tx)
         if self.recipient.principal is not None or tag is None:
             return self.recipient.principal or self._only_attendee_here(tx)
         return tx.principals.by_id(tag.principal_id)
@@ -147,6 +151,13 @@ class Taking:
             if stored is not None and stored.organizer is not None and stored.organizer.address in addresses_of(one):
                 return one
         return None
+
+    def _organizer_in_log(self, tx: Transaction) -> Principal | None:
+        """Who sent the meeting to the author of the answer, which came to the address that all our mails are from."""
+        author = self._author().uri
+        told = tx.journal.of_uid(self.said.uid, address=author, limit=_LINES) if author else ()
+        senders = dict.fromkeys(one.actor for _, one in told if one.recipient == author)
+        return next((found for one in senders if (found := person(tx, one)) is not None), None)
 
     def _of_tag_in_organizer(self, tx: Transaction) -> Principal | None:
         """Some programs take Reply-To for the organizer."""

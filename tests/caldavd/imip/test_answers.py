@@ -210,8 +210,21 @@ def test_the_organizer_is_called_by_the_address_of_the_server(office: Office) ->
     assert "ORGANIZER:mailto:u1@example.org" in office.object()
 
 
-def test_an_answer_that_was_sent_on_to_the_server(office: Office) -> None:
-    """Exchange names no organizer; a Sieve script redirects to the server's own address: To says whose it is."""
+def test_an_answer_that_says_nothing_of_the_organizer(mailing: Office) -> None:
+    """Exchange names none; the answer goes to where our mail came from: the scheduling log knows whose it was."""
+    mailing.put(meeting(DORA))
+    mail = mail_bytes("exchange-online-reply-accepted.eml")
+    unknown = itip("REPLY", f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{DORA}\r\n", author=DORA, uid="unknown")
+    assert mailing.receive(unknown, "calendar@example.org").fate is Fate.HELD
+    stranger = itip("REPLY", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:x@y.example\r\n", author="x@y.example")
+    assert mailing.receive(stranger, "calendar@example.org").fate is Fate.HELD
+    assert mailing.receive(mail, "calendar@example.org").fate is Fate.APPLIED
+    assert partstat(mailing, DORA) == "ACCEPTED"
+
+
+def test_an_answer_that_was_sent_on_to_the_server(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Sieve script redirects to the server's own address: To says whose it is."""
+    monkeypatch.setattr("scheduling.imip.taking.Taking._organizer_in_log", lambda *_: None)
     office.put(meeting(DORA))
     mail = mail_bytes("exchange-online-reply-accepted.eml")
     assert office.receive(mail, "calendar@example.org").fate is Fate.HELD, "nobody is named"

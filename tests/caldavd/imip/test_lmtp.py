@@ -6,7 +6,9 @@ import re
 import smtplib
 import socket
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -216,6 +218,30 @@ def test_only_so_many_connections(office: Office, monkeypatch: pytest.MonkeyPatc
         with socket.create_connection((listener.place.host, listener.place.port), timeout=10) as other:
             assert other.recv(100).startswith(b"421")
         assert codes(deliver(client, reply(CARL), "nobody@example.org")) == [550]
+
+
+def test_only_so_many_mails_at_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.put(meeting(CARL))
+    receive, at_work, most = type(office.reception).receive, [0], [0]
+
+    def slow(*args: object) -> Mapping[str, Outcome]:
+        at_work[0] += 1
+        most[0] = max(most[0], at_work[0])
+        time.sleep(0.1)
+        try:
+            return receive(*args)  # type: ignore[arg-type]
+        finally:
+            at_work[0] -= 1
+
+    monkeypatch.setattr(type(office.reception), "receive", slow)
+
+    def one(_: int) -> list[int]:
+        with connected(listener) as client:
+            return codes(deliver(client, reply(CARL), "u1@example.org"))
+
+    with listening(office) as listener, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(8))) == [[250]] * 8
+    assert most[0] == lmtp.AT_ONCE
 
 
 def test_only_so_many_recipients(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
