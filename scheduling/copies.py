@@ -147,6 +147,8 @@ class Copies:
         changed = [copy for copy in self._by_home.values() if not copy.own and copy.text != copy.before]
         removed = [(self._collection(one.row), one.row) for one in changed if one.text is None and one.row is not None]
         self.tx.objects.remove_across(removed)
+        # RFC 4918 section 6.1: the lock of a URL that maps to nothing is none.
+        self.tx.locks.remove_at([(place.home_id, (*place.path, row.name)) for place, row in removed])
         puts = [*self._puts(changed), *self._inbox_items()]
         if not all(self.tx.objects.put_across(puts)):
             raise QuotaExceeded("The calendars of one of the attendees have reached their quota.")

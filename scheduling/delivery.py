@@ -8,6 +8,10 @@ in ``bookings``, the way to people elsewhere in ``posting``.
 together, at the end (``finish``, ``copies``). An answer to a meeting of 500 is read, written into the organizer's
 object and told to 499 copies in one go.
 
+**Elsewhere.** Who of the recipients is in another database, once homes are spread over several (design section 3), is
+where people without an account are now: not among ``persons``, and reached by a row of the queue that is keyed by the
+message (``posting``).
+
 **Rooms first.** Who answers by itself gets its invitation before the others do, and what they get has the answer in it:
 one request, not two.
 

@@ -356,6 +356,9 @@ class Locks(Protocol):
     def remove_below(self, home_id: int, path: tuple[str, ...]) -> None:
         """Removes the locks whose root is ``path`` or below it."""
 
+    def remove_at(self, places: Members[tuple[int, tuple[str, ...]]]) -> None:
+        """Removes the locks whose root is one of ``places`` (home, path); two statements a batch at most."""
+
 
 class Logins(Protocol):
     """Failed logins, and from where logins succeed, seen by every worker. Keys are ASCII of at most 64 characters."""

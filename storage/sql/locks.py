@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection as Members, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
 from storage.errors import NameTaken, NotFound
 from storage.rows import Lock
+from storage.sql.batching import batches
 from storage.sql.names import below, checked_text, joined, split
 from storage.sql.schema import locks
 
@@ -35,6 +36,10 @@ _REFRESH = update(locks).where(locks.c.token == bindparam("wanted"))
 _REMOVE = delete(locks).where(locks.c.token == bindparam("wanted"))
 _REMOVE_ALL = delete(locks).where(locks.c.home_id == bindparam("home"))
 _REMOVE_EXPIRED = delete(locks).where(locks.c.home_id == bindparam("home"), locks.c.expires <= bindparam("now"))
+_IN_HOMES = select(locks.c.id, locks.c.home_id, locks.c.path).where(
+    locks.c.home_id.in_(bindparam("homes", expanding=True))
+)
+_REMOVE_MANY = delete(locks).where(locks.c.id.in_(bindparam("ids", expanding=True)))
 _REMOVE_BELOW = delete(locks).where(
     locks.c.home_id == bindparam("home"),
     or_(
@@ -105,3 +110,16 @@ class SqlLocks:
             return
         low, high = below(joined(path))
         self._tx.execute(_REMOVE_BELOW, {"home": home_id, "path": joined(path), "low": low, "high": high})
+
+    def remove_at(self, places: Members[tuple[int, tuple[str, ...]]]) -> None:
+        """See :class:`storage.store.Locks`."""
+        paths = {(home_id, joined(path)) for home_id, path in places}
+        homes = dict.fromkeys(home_id for home_id, _ in paths)
+        for home_id in homes:
+            self._tx.own(home_id)
+        found: list[int] = []
+        for batch in batches(homes):
+            rows = self._tx.execute(_IN_HOMES, {"homes": batch})
+            found += [row.id for row in rows if (row.home_id, row.path) in paths]
+        for ids in batches(found):
+            self._tx.execute(_REMOVE_MANY, {"ids": ids})

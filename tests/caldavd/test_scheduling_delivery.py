@@ -211,6 +211,11 @@ def test_a_lock_on_a_copy_does_not_hold_a_delivery_up(u1: Client, u2: Client) ->
     assert u2.put(href, text, If=f"({token} [{etag}])").status == 412
     assert u1.request("DELETE", CAL1 + "m.ics").status == 204
     assert count(u2, CAL2) == 0
+    assert u2.request("LOCK", CAL2, info, Depth="infinity").status == 200
+    assert u2.put(CAL2 + "own.ics", meeting(uid="own")).status == 423
+    assert u1.put(CAL1 + "m.ics", meeting()).status == 201
+    assert "SCHEDULE-STATUS=1.2" in line_of(stored(u1), "mailto:u2@example.org")
+    assert count(u2, CAL2) == 1, "an invitation goes into a locked calendar as well"
 
 
 def test_people_who_were_removed(store: Store, u1: Client, u3: Client) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from storage.errors import NotFound
-from storage.rows import Collection, CollectionKind, NewObject, ObjectRow, PrincipalKind, Put
+from storage.rows import Collection, CollectionKind, Lock, NewObject, ObjectRow, PrincipalKind, Put
 from storage.sql.transaction import SqlTransaction
 from storage.store import Transaction
 from tests.caldavd.sharing import statements
@@ -155,3 +155,24 @@ def test_a_batch_is_one_question_to_the_server(house: House, calendars: list[Col
 
     house.write(create)
     assert house.write(change) <= 20
+
+
+def test_the_locks_of_what_has_gone(house: House, calendars: list[Collection]) -> None:
+    few = calendars[:3]
+
+    def work(tx: Transaction) -> None:
+        tx.homes.lock_of(PEOPLE)
+        for number, one in enumerate(few):
+            for path in ((*one.path, "x"), one.path, (*few[0].path, "y")):
+                tx.locks.add(
+                    Lock(f"{number}{path[-1]}", one.home_id, path, house.principal_id, True, False, b"", tx.now + 60)
+                )
+        with statements() as seen:
+            tx.locks.remove_at([(one.home_id, (*one.path, "x")) for one in calendars])
+        assert len(seen) == 2
+        tx.locks.remove_at([(few[1].home_id, (*few[0].path, "y")), (few[0].home_id, ("nothing",))])
+        left = [[lock.path[len(one.path) :] for lock in tx.locks.of_home(one.home_id)] for one in few]
+        assert left == [[(), ("y",)], [()], [(), ("y",)]]
+        tx.locks.remove_at([])
+
+    house.write(work)
