@@ -22,7 +22,7 @@ from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.ical.periods import Busy, BusyPeriod, clip, merge
 from scheduling.ical.rrule import DEFAULT_STEPS, Budget, TooManyInstances
-from scheduling.ical.spans import read_spans
+from scheduling.ical.spans import covering, read_spans
 from scheduling.ical.timezones import UTC
 from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY
@@ -38,6 +38,7 @@ from scheduling.index import (
     week_start,
     weeks_of,
 )
+from storage.rows import Spared
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -285,7 +286,8 @@ class _Question:
         low = min([self.start, *(low for low, _ in needed.values())])
         high = max([self.end, *(high for _, high in needed.values())])
         wanted = {**{name: list(needed) for name in BLOCKING}, AVAILABILITY: hours}
-        with closing(self.tx.objects.stream(wanted, columns=COLUMNS, start=low, end=high)) as rows:
+        spared = Spared(DIGEST_VERSION, *covering(low, high))
+        with closing(self.tx.objects.stream(wanted, columns=COLUMNS, start=low, end=high, spared=spared)) as rows:
             for row in rows:
                 id_ = row.collection_id
                 if id_ in found.cut:
@@ -339,6 +341,8 @@ class _Reader:
         if spans is not None:
             into.extend(IndexedPeriod(one.start, one.end, one.kind, uid) for one in spans)
             return _STEPS_A_ROW + len(spans)
+        if not row.body:
+            raise AssertionError(f"The text of {row.uid!r} was not read, and its spans do not say when it is.")
         budget = Budget(DEFAULT_STEPS)
         try:
             parsed = parse(row.body)

@@ -235,6 +235,19 @@ class Moved:
     touched: Sequence[Bounds] | None
 
 
+class Spared(NamedTuple):
+    """Rows whose ``body`` need not be read, because their ``spans`` say all about a stretch of time.
+
+    They are of this ``digest_version``; their first 8 bytes are ``mark``, the next 8 not above ``start``, and the next
+    8 not below ``end``, byte by byte.
+    """
+
+    digest_version: int
+    mark: bytes
+    start: bytes
+    end: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """One of many objects that are stored together; the fields are the arguments of ``Objects.put``."""

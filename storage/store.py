@@ -38,6 +38,7 @@ from storage.rows import (
     Principal,
     PrincipalKind,
     Put,
+    Spared,
     StoredProperty,
 )
 
@@ -238,9 +239,17 @@ class Objects(Protocol):
         """
 
     def stream(
-        self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
+        self,
+        wanted: Mapping[str, Members[int]],
+        *,
+        columns: frozenset[str],
+        start: int,
+        end: int,
+        spared: Spared | None = None,
     ) -> Generator[ObjectRow, None, None]:
         """As ``scan``, but the rows come as they are read, so that all their bodies are never in memory together.
+
+        The body of rows that are ``spared`` is empty. ``columns`` has ``body`` then.
 
         Nothing else may be asked of the transaction before the last row, or ``close``.
         """

@@ -31,7 +31,7 @@ from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY, MAX_LOCAL, MIN_LOCAL, Form, Period, moments_of
 
 #: Moves on with every change of what is packed.
-_FORM: Final = "1"
+_FORM: Final = "2"
 #: Spans of one object, and entries of all its tables: at most some ten kilobytes, and a millisecond of every PUT.
 MAX_SPANS: Final = 100
 MAX_ENTRIES: Final = 1_000
@@ -39,7 +39,11 @@ MAX_ENTRIES: Final = 1_000
 _STEPS: Final = 1_000
 #: What a stretch is worth being packed that is shorter than it was to be.
 _LEAST: Final = 80 * DAY
-_HEAD: Final = struct.Struct(">8sqqqBH")
+#: A mark; the first and the last instant that are covered, so that their bytes compare as the instants do (see
+#: ``covering``); the longest span; whether it is local time; how many tables there are.
+_HEAD: Final = struct.Struct(">8sQQqBH")
+_INSTANT: Final = struct.Struct(">Q")
+_BIAS: Final = 1 << 63
 _COUNT: Final = struct.Struct(">H")
 _ENTRY: Final = struct.Struct(">8sB")
 _SPAN: Final = struct.Struct(">qqBH")
@@ -179,7 +183,7 @@ class _Packing:
         """All of it, which covers the time between two instants."""
         spans = sorted(self._spans)
         longest = max((last - first for first, last, _, _ in spans), default=0)
-        parts = [_HEAD.pack(_stamp(), low, high, longest, self._floating, len(self._tables))]
+        parts = [_HEAD.pack(_stamp(), low + _BIAS, high + _BIAS, longest, self._floating, len(self._tables))]
         for others in self._tables:
             parts.append(_COUNT.pack(len(others)))
             parts += [_ENTRY.pack(_known_hash(address), kind) for address, kind in others]
@@ -208,6 +212,14 @@ def _is_local_line(line: ContentLine) -> bool:
 # --- reading
 
 
+def covering(start: int, end: int) -> tuple[bytes, bytes, bytes]:
+    """What spans begin with that cover ``start`` to ``end``, for whoever chooses rows without unpacking them.
+
+    A mark of 8 bytes; then 8 bytes that are not above the second, and 8 that are not below the third of these.
+    """
+    return _stamp(), _INSTANT.pack(max(0, start + _BIAS)), _INSTANT.pack(max(0, end + _BIAS))
+
+
 def read_spans(packed: bytes, start: int, end: int, zone: Zone, owner: Collection[str] = ()) -> list[Span] | None:
     """What touches ``start`` to ``end`` (instants), as it makes ``owner`` busy; None: the text has to be asked.
 
@@ -216,7 +228,7 @@ def read_spans(packed: bytes, start: int, end: int, zone: Zone, owner: Collectio
     if len(packed) < _HEAD.size:
         return None
     stamp, first, last, longest, floating, tables = _HEAD.unpack_from(packed)
-    if stamp != _stamp() or start < first or end > last:
+    if stamp != _stamp() or start < first - _BIAS or end > last - _BIAS:
         return None
     kinds, at = _kinds(packed, tables, frozenset(map(_known_hash, owner)))
     slack = DAY if floating else 0

@@ -6,12 +6,28 @@ from collections.abc import Collection as Members, Generator, Iterator, Mapping,
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from sqlalchemy import Select, and_, bindparam, delete, false, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from storage.errors import NameTaken, NotFound, QuotaExceeded, UidTaken
-from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Put
+from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Put, Spared
 from storage.sql.batching import batches
 from storage.sql.bulk import ROWS, rewrite
 from storage.sql.names import checked_name, checked_text, findable, joined, storable
@@ -153,8 +169,29 @@ def _paging(columns: frozenset[str], filters: frozenset[str]) -> Select[Any]:
     return statement
 
 
+def _of_spans(first: int) -> ColumnElement[bytes]:
+    """Eight bytes of ``spans``, which compare bytewise on all databases."""
+    place: ColumnElement[int] = literal_column(str(first))
+    length: ColumnElement[int] = literal_column("8")
+    return func.substr(objects.c.spans, place, length, type_=LargeBinary)
+
+
+_BODY_UNLESS_SPARED = case(
+    (
+        and_(
+            objects.c.digest_version == bindparam("spared_digest_version"),
+            _of_spans(1) == bindparam("spared_mark", type_=LargeBinary),
+            _of_spans(9) <= bindparam("spared_start", type_=LargeBinary),
+            _of_spans(17) >= bindparam("spared_end", type_=LargeBinary),
+        ),
+        literal(b"", LargeBinary),
+    ),
+    else_=objects.c.body,
+).label("body")
+
+
 @lru_cache(maxsize=64)
-def _scanning(columns: frozenset[str], components: int) -> Select[Any]:
+def _scanning(columns: frozenset[str], components: int, *, sparing: Literal[True, False] = False) -> Select[Any]:
     wanted = [
         and_(
             objects.c.component == bindparam(f"component_{at}"),
@@ -163,7 +200,10 @@ def _scanning(columns: frozenset[str], components: int) -> Select[Any]:
         )
         for at in range(components)
     ]
-    return select(*columns_of(columns, frozenset({"collection_id"}))).where(
+    chosen = columns_of(columns, frozenset({"collection_id"}))
+    if sparing:
+        chosen = (*(column for column in chosen if column.name != "body"), _BODY_UNLESS_SPARED)
+    return select(*chosen).where(
         # Once more for all of them, which is what an index is found for.
         objects.c.collection_id.in_(bindparam("collections", expanding=True)),
         or_(*wanted),
@@ -173,7 +213,12 @@ def _scanning(columns: frozenset[str], components: int) -> Select[Any]:
 
 
 def _scans(
-    wanted: Mapping[str, Members[int]], columns: frozenset[str], *, start: int, end: int
+    wanted: Mapping[str, Members[int]],
+    columns: frozenset[str],
+    *,
+    start: int,
+    end: int,
+    spared: Spared | None = None,
 ) -> Iterator[tuple[Select[Any], dict[str, Any]]]:
     for batch in batches(dict.fromkeys(id_ for ids in wanted.values() for id_ in ids), _SCANNED):
         within = set(batch)
@@ -182,7 +227,9 @@ def _scans(
         where: dict[str, Any] = {"collections": batch, "start": start, "end": end}
         for at, (name, ids) in enumerate(parts.items()):
             where |= {f"component_{at}": name, f"having_{at}": sorted(ids)}
-        yield _scanning(columns, len(parts)), where
+        if spared is not None:
+            where |= {f"spared_{name}": value for name, value in spared._asdict().items()}
+        yield _scanning(columns, len(parts), sparing=spared is not None), where
 
 
 class SqlObjects:
@@ -259,12 +306,18 @@ class SqlObjects:
         return found
 
     def stream(
-        self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
+        self,
+        wanted: Mapping[str, Members[int]],
+        *,
+        columns: frozenset[str],
+        start: int,
+        end: int,
+        spared: Spared | None = None,
     ) -> Generator[ObjectRow, None, None]:
         """See :class:`storage.store.Objects`."""
         # On PostgreSQL and MariaDB a cursor of the server's, without which the client would read all rows at once.
         options = {"stream_results": True, "max_row_buffer": _BUFFERED}
-        for statement, where in _scans(wanted, columns, start=start, end=end):
+        for statement, where in _scans(wanted, columns, start=start, end=end, spared=spared):
             with self._tx.block(), self._tx.execute(statement, where, execution_options=options) as rows:
                 for row in rows:
                     yield cast("ObjectRow", row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from storage.rows import CollectionKind, NewObject, Owner, StoredProperty
+from storage.rows import CollectionKind, NewObject, Owner, Spared, StoredProperty
 from storage.store import Transaction
 from tests.caldavd.sharing import statements
 from tests.storage.conftest import House, find
@@ -106,3 +106,42 @@ def test_objects_of_many_collections_by_component_and_time(house: House) -> None
     house.read(stream)
     house.read(stream)
     house.write(stream)
+
+
+def test_bodies_are_spared_where_the_spans_say_all(house: House) -> None:
+    def head(mark: bytes, start: int, end: int) -> bytes:
+        return mark + start.to_bytes(8, "big") + end.to_bytes(8, "big") + b"more"
+
+    mark, other, top = b"\x00\xff'mark\x80", b"\x00\xff'mark\x81", 1 << 63
+    rows = {
+        "covers": (head(mark, top - 900, top + 900), 2),
+        "just": (head(mark, top - 5, top + 5), 2),
+        "late": (head(mark, top - 4, top + 900), 2),
+        "early": (head(mark, top - 900, top + 4), 2),
+        "other": (head(other, top - 900, top + 900), 2),
+        "old": (head(mark, top - 900, top + 900), 1),
+        "none": (b"", 2),
+        "short": (mark, 2),
+    }
+
+    def furnish(tx: Transaction) -> int:
+        collection = find(tx, "anna", "work").collection
+        for name, (spans, version) in rows.items():
+            new = NewObject(name.encode(), "text/calendar", name, "VEVENT", 1, 2, spans=spans, digest_version=version)
+            tx.objects.put(collection, name, new, replaces=None)
+        return collection.id
+
+    id_ = house.locked(furnish)
+    spared = Spared(2, mark, (top - 5).to_bytes(8, "big"), (top + 5).to_bytes(8, "big"))
+
+    def ask(tx: Transaction) -> None:
+        found = tx.objects.stream({"VEVENT": [id_]}, columns=COLUMNS | {"spans"}, start=0, end=9, spared=spared)
+        bodies = {row.name: (bytes(row.spans), bytes(row.body)) for row in found}
+        assert {name for name, (_, body) in bodies.items() if not body} == {"covers", "just"}
+        assert all(body in (b"", name.encode()) for name, (_, body) in bodies.items())
+        assert {name: spans for name, (spans, _) in bodies.items()} == {
+            name: spans for name, (spans, _) in rows.items()
+        }
+
+    house.read(ask)
+    house.write(ask)
