@@ -12,12 +12,13 @@ from scheduling.copying import moment_line, named, parsed, raw, written
 from scheduling.ical.lines import escape, insert_properties, line_text
 from scheduling.ical.values import DAY, Form, moment_of
 from scheduling.message import Message, cancelled, envelope, party_line, shown, stamped
+from scheduling.organizer import refresh
 from scheduling.revision import sequence_of
 from scheduling.snapshot import read
 from scheduling.views import views
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from scheduling.outcome import Actor
@@ -64,18 +65,7 @@ def answer_to_refresh(snapshot: Snapshot, actor: Actor, attendee: str, *, now: d
         ]
         text = envelope(snapshot, "CANCEL", parts)
         return (Message("CANCEL", snapshot.uid, organizer.address, attendee, text, sequence, _whole(now), tuple(gone)),)
-    parts = [
-        shown(
-            snapshot,
-            snapshot.parts[rid],
-            now,
-            exdates=sorted(set(view.hidden) - snapshot.exdates) if rid is None else (),
-        )
-        for rid in view.rids
-    ]
-    sequence = max(sequence_of(snapshot, rid) for rid in view.rids)
-    text = envelope(snapshot, "REQUEST", parts)
-    return (Message("REQUEST", snapshot.uid, organizer.address, attendee, text, sequence, _whole(now), view.rids),)
+    return refresh(snapshot, actor, now=now, to=frozenset({attendee}))
 
 
 def counter(
@@ -98,23 +88,8 @@ def counter(
     me, organizer = _own(snapshot, actor), snapshot.organizer
     if lines is None or me is None or organizer is None:
         return None
-    source, component = parsed(lines)
-    out = []
-    for line in component.properties:
-        if line.name in ("DTSTART", "DTEND", "DUE"):
-            value = start if line.name == "DTSTART" else end
-            if value is None:
-                continue
-            moment = moment_of(line)
-            zone = snapshot.zones.zone(moment)
-            head = raw(source, line).removesuffix(line.value)
-            out.append(head + written(moment.form, local=zone.to_local(value), instant=value))
-        elif line.name == "DURATION" and end is not None:
-            out.append(f"DURATION:PT{max(0, end - start)}S")
-        elif line.name == "LOCATION" and location is not None:
-            continue
-        elif line.name != "COMMENT":
-            out.append(raw(source, line))
+    left = {"COMMENT"} if location is None else {"COMMENT", "LOCATION"}
+    out = [line for line in _at_time(snapshot, lines, start, end) if named(line) not in left]
     if location is not None:
         out.append(f"LOCATION:{escape(location)}")
     if comment:
@@ -123,6 +98,22 @@ def counter(
     text = envelope(snapshot, "COUNTER", [part])
     sequence = sequence_of(snapshot, rid)
     return Message("COUNTER", snapshot.uid, me.address, organizer.address, text, sequence, _whole(now), (rid,))
+
+
+def _at_time(snapshot: Snapshot, lines: Sequence[str], start: int, end: int | None) -> Iterator[str]:
+    """The properties of a component with other times, in the form that they have."""
+    source, component = parsed(lines)
+    for line in component.properties:
+        if line.name in ("DTSTART", "DTEND", "DUE"):
+            value = start if line.name == "DTSTART" else end
+            if value is not None:
+                moment = moment_of(line)
+                local = snapshot.zones.zone(moment).to_local(value)
+                yield raw(source, line).removesuffix(line.value) + written(moment.form, local=local, instant=value)
+        elif line.name == "DURATION" and end is not None:
+            yield f"DURATION:PT{max(0, end - start)}S"
+        else:
+            yield raw(source, line)
 
 
 def agreed(snapshot: Snapshot, proposed: Snapshot, rid: Rid) -> bytes | None:
