@@ -173,7 +173,7 @@ def _role(text: bytes, actor: Actor) -> itip.Role:
 
 def _may_be_unaware(context: Context) -> bool:
     """A client without any condition, or with the Schedule-Tag, may not know of answers that came in (3.2.10.1)."""
-    return context.request.header("If-Match") is None
+    return (context.request.header("If-Match") or "*").strip() == "*"
 
 
 def _check_unique(context: Context, parent: Resource, replaces: ObjectRow | None, uid: str, actor: Actor) -> None:

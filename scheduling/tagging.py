@@ -14,6 +14,11 @@ from scheduling.people import Person, Site
 from storage.rows import Principal, PrincipalKind
 
 
+def new_tag() -> str:
+    """A tag that was never given before."""
+    return token_hex(8)
+
+
 def tag_for(text: bytes, owner: Principal, site: Site) -> str:
     """A tag that was never given before; empty where ``text`` is no scheduling object of ``owner`` (section 3.1)."""
     if owner.kind is PrincipalKind.GROUP:
@@ -22,4 +27,4 @@ def tag_for(text: bytes, owner: Principal, site: Site) -> str:
         role = itip.role(text, Person.of(owner, site.names_of(owner, text)).actor)
     except ICalendarError:
         return ""
-    return token_hex(8) if role != "none" else ""
+    return new_tag() if role != "none" else ""

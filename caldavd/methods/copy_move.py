@@ -7,8 +7,8 @@ is checked like a PUT. A calendar keeps its ACEs when it is moved (RFC 3744 sect
 (section 7.4).
 
 Scheduling (RFC 6638 sections 3.2.3.3 and 3.2.3.4): what comes into a calendar is scheduled like a PUT, what goes out
-of the calendars of its owner like a DELETE; a MOVE between the calendars of one home is neither, and leaves the
-Schedule-Tag as it is.
+of the calendars of its owner like a DELETE; a MOVE between the calendars of one home is neither, but gives another
+Schedule-Tag (section 3.2.10).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from caldavd.response import Response, empty, quoted
 from caldavd.router import RESERVED_HOME, Space
 from caldavd.scheduled import before_delete, before_put
 from caldavd.scheduled_collections import after_arrival, before_delete_all, check_not_doubled
+from scheduling.tagging import new_tag
 from storage.errors import UidTaken
 from storage.rows import OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Owner
 
@@ -217,6 +218,9 @@ def _move_object(context: Context, source: Resource, target: Resource, into: Res
         if new.uid:
             _check_same_uid(context, target, into, new.uid)
         new = before_put(context, into, target.object, Content(new, as_sent=True)).new
+    elif source.row.schedule_tag:
+        # "The server MUST change the CALDAV:schedule-tag property value" (RFC 6638 section 3.2.10).
+        new = replace(_content(context, source, into), schedule_tag=new_tag())
     if target.object is not None:
         _make_way(context, target)
     try:

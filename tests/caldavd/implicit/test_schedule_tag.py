@@ -129,6 +129,16 @@ def test_an_attendee_with_the_tag(u1: Client, u2: Client, u3: Client) -> None:
     assert param(text(u1, HREF), "u3", "PARTSTAT") == "DECLINED"
 
 
+def test_if_match_any_says_nothing_of_what_the_client_knows(u1: Client, u2: Client) -> None:
+    """With ``If-Match: *`` beside the tag answers are taken in as well."""
+    u1.put(HREF, meeting("u2"))
+    known, schedule_tag = text(u1, HREF), tag(u1, HREF)
+    reply(u2, "ACCEPTED")
+    changed = known.replace("SUMMARY:Plan", "SUMMARY:Better plan")
+    assert u1.put(HREF, changed, If_Schedule_Tag_Match=schedule_tag, If_Match="*").status == 204
+    assert param(text(u1, HREF), "u2", "PARTSTAT") == "ACCEPTED"
+
+
 @pytest.mark.parametrize("value", ['"stale"', "stale", '""'])
 def test_another_tag_is_refused(u1: Client, value: str) -> None:
     """412, and nothing has happened (sections 3.2.10.1 and 3.2.10.2)."""
@@ -171,14 +181,15 @@ def test_delete_with_the_tag(u1: Client, u2: Client) -> None:
 
 
 def test_move_with_the_tag(u1: Client, u2: Client) -> None:
-    """The header is about the Request-URI. The tag stays: nothing has been scheduled."""
+    """The header is about the Request-URI. The tag at the destination is another one (section 3.2.10)."""
     u1.put(HREF, meeting("u2"))
     u1.request("MKCALENDAR", WORK)
     schedule_tag = tag(u1, HREF)
     reply(u2, "ACCEPTED")
     answer = u1.request("MOVE", HREF, Destination=WORK + "m.ics", If_Schedule_Tag_Match=schedule_tag)
-    assert (answer.status, answer.headers["Schedule-Tag"]) == (201, schedule_tag)
-    assert tag(u1, WORK + "m.ics") == schedule_tag
+    assert (answer.status, answer.headers["Schedule-Tag"]) == (201, tag(u1, WORK + "m.ics"))
+    assert answer.headers["Schedule-Tag"] != schedule_tag
+    assert param(text(u1, WORK + "m.ics"), "u2", "PARTSTAT") == "ACCEPTED"
 
 
 def test_copy_with_the_tag(u1: Client, u2: Client) -> None:
