@@ -18,17 +18,24 @@ from scheduling.snapshot import Part, Party, Snapshot, read
 
 #: Attendees of a component up to which everybody is told of everybody.
 MOST_SHOWN: Final = 1000
+#: What the copies of all attendees may have together, bytes: those of 1,000 people of an event, or of 100 people of a
+#: series with 100 overrides. Beyond it the meeting is a crowd as well.
+MOST_BYTES: Final = 128 * 1024 * 1024
 #: Calendar user types that everybody is told of (RFC 5545 section 3.2.3), and how many of them.
 _SHOWN: Final = frozenset({"ROOM", "RESOURCE"})
 _MOST_PLACES: Final = 50
 
 
 def is_crowd(text: bytes, most: int) -> bool:
-    """Whether a component of ``text`` has more than ``most`` attendees."""
-    if text.count(b"\n") <= most:  # nothing is read for it
+    """Whether a component of ``text`` has more than ``most`` attendees, or copies for all would be too large."""
+    lines = text.count(b"\n")
+    if lines <= most and lines * len(text) <= MOST_BYTES:  # nothing is read for it
         return False
     snapshot = read(text)
-    return snapshot is not None and any(len(part.attendees) > most for part in snapshot.parts.values())
+    if snapshot is None:
+        return False
+    largest = max(len(part.attendees) for part in snapshot.parts.values())
+    return largest > most or len(snapshot.addresses) * len(text) > MOST_BYTES
 
 
 def told(messages: Sequence[Message], most: int = MOST_SHOWN) -> Sequence[Message]:

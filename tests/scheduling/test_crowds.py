@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from scheduling import itip
+import pytest
+
+from scheduling import crowds, itip
 from scheduling.crowds import is_crowd, reduced, told
 from scheduling.itip import Actor, Message
 from scheduling.snapshot import read
@@ -57,6 +59,16 @@ def test_up_to_the_bound_everybody_sees_everybody() -> None:
     text = calendar(component(f"{attendee('a')} {attendee('b')}", "DTSTART:20260310T120000Z"))
     assert not is_crowd(text, 2)
     assert {name: names(message) for name, message in sent(text).items()} == {"a": [["a", "b"]], "b": [["a", "b"]]}
+
+
+def test_copies_that_would_be_too_large_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    who = " ".join(attendee(name) for name in ("a", "b", "c"))
+    text = calendar(component(who, "DTSTART:20260310T120000Z", "DESCRIPTION:" + "x" * 1000))
+    assert not is_crowd(text, 10)
+    monkeypatch.setattr(crowds, "MOST_BYTES", 3 * len(text))
+    assert not is_crowd(text, 10)
+    monkeypatch.setattr(crowds, "MOST_BYTES", 3 * len(text) - 1)
+    assert is_crowd(text, 10)
 
 
 def test_instances_and_folded_lines() -> None:
