@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Literal
 
-from scheduling import bookings, crowds, groups, invited_groups, itip
+from scheduling import bookings, crowds, groups, invited_groups, itip, second_chances
 from scheduling.copies import Copies, Copy, scheduled_row
 from scheduling.delivery import FORWARDED, Delivery
 from scheduling.ical.lines import ICalendarError
@@ -132,6 +133,9 @@ class Scheduler:
         if forwarded and copy.text is not None:
             copy.text = itip.with_statuses(copy.text, dict.fromkeys(forwarded, FORWARDED), on="attendee")
         run.finish()
+        if out.role == "organizer" and before is not None and copy.text is not None:
+            another = partial(self._delivery, tx, held, second_chances.REASON)
+            second_chances.given(run, another, person, before, copy.text)
         kept = before.schedule_tag if before is not None else ""
         tag = kept if kept and not (out.significant or copy.significant) else run.copies.tag
         return Changed(copy.text, tag if copy.text is not None else "", takes_part=True)

@@ -19,7 +19,7 @@ from caldavd.cli import room_rules
 from caldavd.cli.room_rules import Said
 from caldavd.schedulers import scheduler_of
 from config.settings import Provisioning, Settings
-from scheduling import itip
+from scheduling import itip, second_chances
 from scheduling.bookings import Defaults
 from scheduling.posting import MAIL, Postbox, decoded
 from scheduling.running import run_locked
@@ -200,6 +200,32 @@ def test_this_and_future(house: House) -> None:
     assert answers(house.put(meeting(f"RRULE:FREQ=WEEKLY;UNTIL={until}"))) == {"": YES}
     rest = meeting("RRULE:FREQ=WEEKLY;COUNT=2", uid="rest", start=at(days=14, hours=0.5))
     assert answers(house.put(rest, name="rest")) == {"": YES}
+
+
+def test_the_rest_before_the_series_is_shortened(house: House) -> None:
+    """Another client makes the rest first: it gets the room when the series lets go of it."""
+    house.put(meeting("RRULE:FREQ=WEEKLY;COUNT=4"))
+    rest = meeting("RRULE:FREQ=WEEKLY;COUNT=2", uid="rest", start=at(days=14, hours=0.5), to=("room1", "u3"))
+    assert answers(house.put(rest, name="rest")) == {"": NO}
+    other = house.put(meeting(organizer="u2", uid="o", start=at(days=14, hours=-0.5)), user="u2", name="o")
+    assert answers(other) == {"": NO}
+    until = (MONDAY + timedelta(days=13)).strftime("%Y%m%dT%H%M%SZ")
+    assert answers(house.put(meeting(f"RRULE:FREQ=WEEKLY;UNTIL={until}"))) == {"": YES}
+    assert answers(house.get("/calendars/u1/calendar/rest.ics", "u1")) == {"": YES}
+    (theirs,) = house.copies("u3")
+    assert "ACCEPTED" in answers(theirs)[""]
+    # It is the same organizer's, and nobody else's.
+    assert answers(house.get("/calendars/u2/calendar/o.ics", "u2")) == {"": NO}
+    assert any(entry.reason.startswith("The series before it has given the room free.") for entry in house.log("rest"))
+
+
+def test_what_was_declined_long_ago_is_not_asked_for_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.put(meeting("RRULE:FREQ=WEEKLY;COUNT=4"))
+    house.put(meeting(uid="rest", start=at(days=14)), name="rest")
+    monkeypatch.setattr(second_chances, "RECENT", -1)
+    house.put(meeting("RRULE:FREQ=WEEKLY;COUNT=2"))
+    assert answers(house.get("/calendars/u1/calendar/rest.ics", "u1")) == {"": NO}
+    assert answers(house.put(meeting(organizer="u2", uid="o", start=at(days=14)), user="u2", name="o")) == {"": YES}
 
 
 def test_one_room_for_another_in_one_change(house: House) -> None:
