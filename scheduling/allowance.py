@@ -6,7 +6,7 @@ Refused is what would make a copy lie about the meeting: another time or rule, i
 have, another SUMMARY, LOCATION or ORGANIZER, an event that is cancelled or is so no more, people added (but by
 delegation). Allowed is what the list of 3.2.2.1 has, and what clients change without being asked: they drop what they
 do not know, write text and lists anew, add properties of their own. Such changes stay until the organizer's next
-update. What others have answered, who is invited, and SEQUENCE are put back as they were (see ``attendee``).
+update. What others have answered, who is invited, and SEQUENCE are put back as they were (see ``own_copy``).
 """
 
 from __future__ import annotations

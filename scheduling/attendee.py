@@ -2,7 +2,7 @@
 
 Owns RFC 6638 3.2.2 (attendee scheduling object resources), 8.1 (Schedule-Reply) and 7.2 for ORGANIZER, RFC 5546 3.2.3
 and 3.4.3 (REPLY), 3.2.2.3 and 3.4.2.3 (delegation), and the attendee's side of caldav-privatecomments. What may be
-changed is in ``allowance``.
+changed is in ``allowance``, what becomes of the attendee's text in ``own_copy``.
 
 Decisions where the RFCs leave a choice:
 
@@ -18,23 +18,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduling.addresses import normal
 from scheduling.allowance import refusal
-from scheduling.amending import Amendments
 from scheduling.comparing import line_key
-from scheduling.copying import derived, end_of_components, moment_line, named, raw, raw_lines, with_params
-from scheduling.ical.lines import ContentLine, escape, insert_properties, line_text
-from scheduling.merging import is_private_override
+from scheduling.copying import derived, moment_line, named, raw, with_params
+from scheduling.ical.lines import ContentLine, escape, line_text
 from scheduling.message import SUCCESS, Message, envelope, organizer_lines, party_line, shown, stamped
-from scheduling.outcome import PARAM_IGNORED, Outgoing
+from scheduling.outcome import Outgoing
+from scheduling.own_copy import amended, completion_of
 from scheduling.ownership import COMPLETION, PRIVATE_COMMENT
 from scheduling.revision import sequence_of
 from scheduling.rewriting import answer
 from scheduling.snapshot import read
-from scheduling.unseen import says_as_series
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from scheduling.outcome import Actor
@@ -65,7 +62,7 @@ def changes(before: Snapshot | None, after: Snapshot | None, actor: Actor, *, no
         if refused is not None:
             return Outgoing("attendee", refused=refused)
     forced = _forced(after)
-    text = _rewritten(known, after, actor)
+    text = amended(known, after, actor)
     if text is not after.source:
         again = read(text)
         assert again is not None
@@ -80,141 +77,6 @@ def _is_sent(snapshot: Snapshot) -> bool:
 
 def _forced(snapshot: Snapshot) -> bool:
     return any(part.organizer is not None and part.organizer.forced == "REPLY" for part in snapshot.parts.values())
-
-
-# --- the attendee's own text -----------------------------------------------------------------------------------------
-
-
-def _rewritten(before: Snapshot | None, after: Snapshot, actor: Actor) -> bytes:
-    """``after`` with what is not the attendee's as it was, and their answer where it follows from something else."""
-    if before is not None:
-        after = _with_overrides_of_others(before, after, actor)
-    work = Amendments(after.source)
-    for rid, part in after.parts.items():
-        if part.organizer is not None and part.organizer.forced:
-            work.param(part.organizer.line, "SCHEDULE-FORCE-SEND", None)  # RFC 6638 7.2: "MUST NOT preserve"
-            if part.organizer.forced not in ("REQUEST", "REPLY"):
-                work.param(part.organizer.line, "SCHEDULE-STATUS", PARAM_IGNORED)
-        base = None if before is None else before.describing(rid)
-        if before is not None and base is not None:
-            _put_back(work, before, base, part, actor)
-        for address in actor.addresses & part.by_address.keys():
-            _answer_by_completion(work, before, after, part, address)
-            _name_delegates(work, base, part, address)
-    return work.made()
-
-
-def _with_overrides_of_others(before: Snapshot, after: Snapshot, actor: Actor) -> Snapshot:
-    """``after`` with the overrides that it lacks and that are not the attendee's to take away.
-
-    They tell what others have answered, or say something else than the series; the client may not know them yet.
-    """
-    missing = [
-        rid
-        for rid in before.overrides
-        if rid not in after.parts and rid not in after.exdates and after.has_instance(rid)
-    ]
-    answers = [rid for rid in missing if says_as_series(before, rid) and not _is_own_override(before, rid, actor)]
-    others = [rid for rid in missing if not says_as_series(before, rid)]
-    if answers:
-        after = after.with_override(*answers) or after
-    return _with_parts_of(before, after, others, actor) if others else after
-
-
-def _with_parts_of(before: Snapshot, after: Snapshot, rids: list[int], actor: Actor) -> Snapshot:
-    """``after`` with components of ``before``; where the attendee answered as for the series, they still do."""
-    work = Amendments(after.source)
-    end = end_of_components(after.calendar)
-    for rid in rids:
-        work.put(end, raw_lines(before.source, before.parts[rid].component))
-    made = read(work.made())
-    assert made is not None
-    work = Amendments(made.source)
-    for rid in rids:
-        for address in actor.addresses & made.parts[rid].by_address.keys():
-            now = answer(after, None, address)
-            if now is not None and answer(before, rid, address) == answer(before, None, address):
-                work.param(made.parts[rid].by_address[address].line, "PARTSTAT", now)
-    again = read(work.made())
-    assert again is not None
-    return again
-
-
-def _is_own_override(snapshot: Snapshot, rid: int, actor: Actor) -> bool:
-    """Whether the attendee has answered this instance differently, or has things of their own on it."""
-    return is_private_override(snapshot, rid) or any(
-        answer(snapshot, rid, one) != answer(snapshot, None, one) for one in actor.addresses
-    )
-
-
-def _put_back(work: Amendments, before: Snapshot, base: Part, part: Part, actor: Actor) -> None:
-    """SEQUENCE and the other attendees as they were: only the organizer changes them."""
-    if part.sequence != base.sequence:
-        work.property(part.component, "SEQUENCE", str(base.sequence))
-    end = insert_properties(part.component).start
-    for address, party in base.by_address.items():
-        if address in actor.addresses:
-            continue
-        now = part.by_address.get(address)
-        if now is None:
-            work.put(end, [raw(before.source, party.line)])
-        elif line_key(party.line) != line_key(now.line):
-            work.remove(now.line)
-            work.put(now.line.start, [raw(before.source, party.line)])
-
-
-def _answer_by_completion(work: Amendments, before: Snapshot | None, after: Snapshot, part: Part, address: str) -> None:
-    if after.kind != "VTODO":
-        return
-    party = part.by_address[address]
-    base = None if before is None else before.describing(part.rid)
-    known = None if before is None else answer(before, part.rid, address)
-    if (known is not None and known != party.partstat) or (base is not None and _done(base) == _done(part)):
-        return
-    follows = _partstat_of(part)
-    if follows is None and party.partstat in ("COMPLETED", "IN-PROCESS"):
-        follows = "ACCEPTED"
-    if follows is not None and follows != party.partstat:
-        work.param(party.line, "PARTSTAT", follows)
-
-
-def _done(part: Part) -> frozenset[Hashable]:
-    return frozenset(line_key(line) for line in part.component.properties if line.name in COMPLETION)
-
-
-def _partstat_of(part: Part) -> str | None:
-    """What the completion of a to-do says as PARTSTAT (RFC 5545 3.2.12)."""
-    values = {line.name: line.value.strip().upper() for line in part.component.properties if line.name in COMPLETION}
-    percent, status = values.get("PERCENT-COMPLETE", "0"), values.get("STATUS", "")
-    if status == "COMPLETED" or "COMPLETED" in values or percent == "100":
-        return "COMPLETED"
-    return "IN-PROCESS" if status == "IN-PROCESS" or percent.strip("0") else None
-
-
-def _name_delegates(work: Amendments, base: Part | None, part: Part, address: str) -> None:
-    """Who is delegated to gets a line; not again, where the organizer has taken them off since."""
-    me = part.by_address[address]
-    if me.partstat != "DELEGATED":
-        return
-    known = None if base is None else base.by_address.get(address)
-    old = known.addresses("DELEGATED-TO") if known is not None and known.partstat == "DELEGATED" else frozenset()
-    for line_values in (values for key, values in me.line.params if key == "DELEGATED-TO"):
-        for uri in line_values:
-            if normal(uri) not in old:
-                _name_delegate(work, part, me, uri)
-
-
-def _name_delegate(work: Amendments, part: Part, me: Party, uri: str) -> None:
-    known = next((party for party in part.attendees if party.address == normal(uri)), None)
-    if known is None:
-        rsvp = (me.line.param("RSVP") or "TRUE").upper()
-        line = ContentLine.make("ATTENDEE", uri, {"PARTSTAT": _UNSET, "RSVP": rsvp, "DELEGATED-FROM": me.line.value})
-        work.put(me.line.end, [line_text(line)])
-    elif me.address not in known.addresses("DELEGATED-FROM"):
-        work.param(known.line, "DELEGATED-FROM", me.line.value)
-
-
-# --- replies ---------------------------------------------------------------------------------------------------------
 
 
 class _Replies:
@@ -289,7 +151,7 @@ class _Replies:
         old = base.component.first(PRIVATE_COMMENT)
         if (comment.value if comment is not None else "") != (old.value if old is not None else ""):
             return True
-        if part.component.name == "VTODO" and _done(base) != _done(part):
+        if part.component.name == "VTODO" and completion_of(base) != completion_of(part):
             return True
         known = base.by_address.get(address)
         return known is not None and known.addresses("DELEGATED-TO") != part.by_address[address].addresses(

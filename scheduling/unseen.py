@@ -2,7 +2,7 @@
 
 Owns RFC 6638 3.2.10.1 for the organizer: when If-Schedule-Tag-Match holds, "the server MUST take any ATTENDEE property
 changes for all Attendees other than the owner" into the new text. An attendee's text gets the others' lines in any case
-(see ``attendee``).
+(see ``own_copy``).
 """
 
 from __future__ import annotations
