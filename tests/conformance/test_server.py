@@ -18,7 +18,7 @@ from conformance import server
 def test_the_accounts_are_those_that_are_promised() -> None:
     told = tomllib.loads(server.accounts())
     names = [entry["name"] for entries in told.values() for entry in entries]
-    assert len(names) == len(set(names)) == 40 + 1 + 30
+    assert len(names) == len(set(names)) == 40 + 4 + 1 + 30
     assert all(entry["password"] == entry["name"] for entries in told.values() for entry in entries)
     members = [name for group in told["group"] for name in group["members"]]
     assert sorted(members) == [f"user{number:02}" for number in range(1, 41)]
