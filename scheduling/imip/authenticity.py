@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from scheduling.imip.mime import Head
+from scheduling.imip.mime import MAX_FIELD, Head
 
 #: More methods than this are not looked at.
 _MAX_RESULTS: Final = 50
@@ -48,7 +48,10 @@ def verdict(head: Head, domain: str, *, authserv_id: str) -> Verdict:
     """What our mail server says of mail from ``domain``; ``NONE`` where it says nothing, or none is named."""
     if not authserv_id or not domain:
         return Verdict.NONE
-    results = _results(head.first("authentication-results"), authserv_id)
+    topmost = next(head.all("authentication-results"), "")
+    if len(topmost) > MAX_FIELD:  # nor does the next one count then
+        return Verdict.NONE
+    results = _results(topmost, authserv_id)
     return _judged(results, domain.casefold().rstrip("."))
 
 

@@ -114,6 +114,8 @@ def test_somebody_else_answers(office: Office) -> None:
         f"{CARL}, evil@else.example",
         f"evil@else.example ({CARL})",
         f"{CARL}\r\nFrom: evil@else.example",
+        f"{CARL}\r\nFrom: <",
+        f"{CARL}\r\nFrom: " + "x" * 5000 + " <evil@else.example>",
         "undisclosed:;",
         f"{CARL} <{CARL}> <evil@else.example>",
         f"{CARL}, x@y <evil@else.example>",

@@ -60,6 +60,7 @@ def test_only_the_topmost_counts() -> None:
     ours, forged = f"{OURS}; dmarc=fail", f"{OURS}; dmarc=pass"
     assert said(ours, forged) is Verdict.CONTRADICTION
     assert said("mx.else.example; dmarc=pass", forged) is Verdict.NONE
+    assert said(f"{OURS}; dmarc=fail ({'x' * 5000})", forged) is Verdict.NONE, "also where it is too long to be read"
 
 
 @pytest.mark.parametrize(
