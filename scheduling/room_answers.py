@@ -96,7 +96,7 @@ def _settled(case: Case, request: Request, verdicts: Sequence[Verdict]) -> _Sett
             found.parts[rid] = group[0][1] if group else _out_of_sight(case, request, part)
             continue
         usual = DECLINED if reaches else _most([said for _, said in group] or found.slots)
-        if part.future and len({said.partstat for _, said in group}) > 1:
+        if part.future and any(said.partstat != usual for _, said in group):
             usual = DECLINED
             # Who has such a component does not expect exceptions from it: all or nothing.
             group = [(slot, said if said.partstat == DECLINED else _Said(DECLINED)) for slot, said in group]

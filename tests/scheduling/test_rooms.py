@@ -369,6 +369,14 @@ def test_from_one_instance_on() -> None:
         answer = ask(case(text), around(day, hour=14))
         assert partstats(answer.text) == {"": "ACCEPTED", "20270125T100000Z": "DECLINED"}
         assert answer.reason.startswith("accepted 2 of 5 times; declined: busy")
+    endless = text.replace(b"FREQ=WEEKLY;COUNT=5", b"FREQ=WEEKLY")
+    cut = ask(case(endless, beyond=Beyond.CUT, window=60 * DAY))
+    assert partstats(cut.text) == {
+        "": "DECLINED",
+        "20270111T100000Z": "ACCEPTED",
+        "20270118T100000Z": "ACCEPTED",
+        "20270125T100000Z": "DECLINED",
+    }
 
 
 def test_so_many_exceptions() -> None:
