@@ -1,4 +1,4 @@
-"""Questions to the outbox (RFC 6638 section 5): the forms that clients send, who may ask, what counts, what it costs."""
+"""Questions to the outbox (RFC 6638 section 5): in which forms, who may ask, what counts, and what it costs."""
 
 from __future__ import annotations
 
