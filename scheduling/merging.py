@@ -11,25 +11,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scheduling.amending import Amendments
-from scheduling.comparing import PARTSTAT, content, line_key, same, says_nothing
+from scheduling.comparing import PARTSTAT, line_key, same, says_nothing
 from scheduling.copying import derived, end_of_components, moment_line, parsed, raw, raw_lines, with_params
 from scheduling.ical.lines import insert_properties, line_text
 from scheduling.ical.validate import is_known_zone
 from scheduling.message import party_line
 from scheduling.ownership import (
-    ATTENDEE_COMMENT,
     BOOKKEEPING,
     COMPLETION,
     LOCAL_PARAMS,
-    PARTIES,
-    PERSONAL_COMPONENTS,
     STAMP,
     is_personal,
     is_private,
 )
+from scheduling.personal import arriving, is_private_override, personal_lines, shared_components
 from scheduling.revision import same_time, sequence_of
 from scheduling.rewriting import answer
 from scheduling.snapshot import Snapshot
+from scheduling.unseen import says_as_series
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Set as AbstractSet
@@ -183,8 +182,8 @@ class Merge:
         return mine is not None and said is not None and mine.partstat == said.partstat and mine.partstat in _UNDER_WAY
 
     def _merge_inner(self, own: Component, new: Component, source: bytes) -> None:
-        old = {tuple(raw_lines(self.stored.source, one)): one for one in _shared(own)}
-        come = {tuple(raw_lines(source, one)): one for one in _shared(new)}
+        old = {tuple(raw_lines(self.stored.source, one)): one for one in shared_components(own)}
+        come = {tuple(raw_lines(source, one)): one for one in shared_components(new)}
         for lines, one in old.items():
             if lines not in come:
                 self._remove(one)
@@ -215,20 +214,14 @@ class Merge:
         series = self.stored.master
         lines = arriving(self.update, part, in_order=self.in_order, personal=series is None)
         if series is not None:
-            own = _personal(self.stored.source, series.component)
+            own = personal_lines(self.stored.source, series.component)
             lines = [*lines[:-1], *own, lines[-1]]
         self._put(self.end, lines)
 
     def _keep_private(self, rid: int, own: Part) -> None:
         """An override that the organizer does not have: the attendee's own, or one that is there no more."""
-        alone, series = self.stored.series_without(rid), self.stored.master
-        base = None if alone is None else derived(alone, rid)
-        if base is not None and series is not None and rid not in self.declined and rid not in self.update.exdates:
-            source, component = parsed(base)
-            alike = content(source, component, without=PARTSTAT) == content(
-                self.stored.source, own.component, without=PARTSTAT
-            )
-            now = derived(self.update, rid) if alike and is_private_override(self.stored, rid) else None
+        if rid not in self.declined and rid not in self.update.exdates and is_private_override(self.stored, rid):
+            now = derived(self.update, rid) if says_as_series(self.stored, rid) else None
             if now is not None:
                 self._merge_with(own, now)
                 return
@@ -311,57 +304,9 @@ def _unmatched(old: list[ContentLine], new: list[ContentLine]) -> tuple[list[Con
     return gone, come[::-1]
 
 
-def _shared(component: Component) -> list[Component]:
-    return [one for one in component.components if one.name not in PERSONAL_COMPONENTS]
-
-
 def _zones(snapshot: Snapshot) -> list[Component]:
     return [one for one in snapshot.calendar.components if one.name == "VTIMEZONE"]
 
 
 def _tzids(zone: Component) -> list[str]:
     return [line.value.strip() for line in zone.all("TZID")]
-
-
-def _personal(source: bytes, component: Component) -> list[str]:
-    """What in ``component`` belongs to its owner, line by line."""
-    out = [raw(source, line) for line in component.properties if is_personal(line.name)]
-    for one in component.components:
-        if one.name in PERSONAL_COMPONENTS:
-            out += raw_lines(source, one)
-    return out
-
-
-def _personal_keys(source: bytes, component: Component) -> frozenset[Hashable]:
-    # What attendees have written to the organizer came with their answers.
-    lines = (line for line in component.properties if is_personal(line.name) and line.name != ATTENDEE_COMMENT)
-    keys: set[Hashable] = {line_key(line) for line in lines}
-    keys.update(tuple(raw_lines(source, one)) for one in component.components if one.name in PERSONAL_COMPONENTS)
-    return frozenset(keys)
-
-
-def is_private_override(snapshot: Snapshot, rid: int) -> bool:
-    """Whether an override holds other things of its owner than the series: another alarm, another TRANSP."""
-    master = snapshot.master
-    return master is not None and _personal_keys(snapshot.source, snapshot.parts[rid].component) != _personal_keys(
-        snapshot.source, master.component
-    )
-
-
-def arriving(update: Snapshot, part: Part, *, in_order: bool, personal: bool) -> list[str]:
-    """A component of a message as it is stored, line by line, without what its sender should have kept.
-
-    ``personal``: with the first values for TRANSP and CATEGORIES that an invitation carries.
-    """
-    source, component = update.source, part.component
-    out = [f"BEGIN:{component.name}"]
-    for line in component.properties:
-        if is_private(line) or (not personal and is_personal(line.name)):
-            continue
-        text = party_line(source, line) if line.name in PARTIES else raw(source, line)
-        if line.name == "ORGANIZER" and not in_order and part.dtstamp:
-            text = with_params(text, {STAMP: part.dtstamp})
-        out.append(text)
-    for inner in _shared(component):
-        out += raw_lines(source, inner)
-    return [*out, f"END:{component.name}"]

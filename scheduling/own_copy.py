@@ -15,9 +15,9 @@ from scheduling.amending import Amendments
 from scheduling.comparing import line_key
 from scheduling.copying import end_of_components, raw, raw_lines
 from scheduling.ical.lines import ContentLine, insert_properties, line_text
-from scheduling.merging import is_private_override
 from scheduling.outcome import PARAM_IGNORED
 from scheduling.ownership import COMPLETION
+from scheduling.personal import is_private_override
 from scheduling.rewriting import answer
 from scheduling.snapshot import read
 from scheduling.unseen import says_as_series

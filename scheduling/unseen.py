@@ -13,8 +13,8 @@ from scheduling.amending import Amendments
 from scheduling.comparing import PARTSTAT, content
 from scheduling.copying import derived, parsed, raw
 from scheduling.ical.lines import insert_properties
-from scheduling.merging import is_private_override
 from scheduling.ownership import ATTENDEE_COMMENT, REPLIED
+from scheduling.personal import is_private_override
 from scheduling.snapshot import read
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from scheduling.consequences import merged
 from scheduling.copying import anchor, end_of_components, moment_line, named
 from scheduling.ical.lines import line_text
 from scheduling.ical.values import moment_of
-from scheduling.merging import arriving
 from scheduling.outcome import DELIVERED, NO_AUTHORITY, REJECTED, Applied
+from scheduling.personal import arriving
 from scheduling.proposals import refresh_request
 from scheduling.rewriting import answer
 
