@@ -240,7 +240,7 @@ class Worker:
         """A signed address of the server for one mail; empty where there is none."""
         tags = self.tags
         sender = None if tags is None else self.store.run(lambda tx: _principal(tx, message.sender), write=False)
-        if tags is None or sender is None:
+        if tags is None or sender is None or (kind == "b" and not tags.bounces):
             return ""
         return tags.made(kind, principal_id=sender.id, uid=message.uid, recipient=message.recipient)
 

@@ -14,8 +14,9 @@ from caldavd.cli.session import Failure, Session, pass_session, table
 from caldavd.incoming import reception_of
 from caldavd.mail import postbox_of
 from scheduling.imip import mime
+from scheduling.imip.fates import Fate, Outcome
 from scheduling.imip.objects import objects_in
-from scheduling.imip.reception import Fate, Outcome, Reception
+from scheduling.imip.reception import Reception
 from storage.errors import StoreError
 from storage.rows import HeldMail
 
@@ -183,7 +184,7 @@ def apply(session: Session, mail_ids: tuple[int, ...]) -> None:
 @click.argument("mail_ids", type=int, nargs=-1, required=True, metavar="ID...")
 @pass_session
 def drop(session: Session, mail_ids: tuple[int, ...]) -> None:
-    """Throw mails away."""
+    """Throw mails away: what they say is never applied, and nobody is told."""
     gone = [one for one in mail_ids if not session.write(lambda tx, one=one: tx.held_mails.remove(one))]  # type: ignore[misc]
     if gone:
         raise Failure(f"There is no held mail {', '.join(map(str, gone))}.")
