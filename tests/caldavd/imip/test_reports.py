@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from caldavd.app import Application
 from caldavd.mail import worker_of
 from scheduling.imip.fates import Fate
+from storage.store import Store
 from tests.caldavd.imip.scene import CARL, Office, accept, itip, mail_bytes, meeting, reply
 from tests.scheduling.smtp import Sink
 
@@ -22,6 +24,25 @@ def test_every_mail_has_its_own_addresses(mailing: Office, sink: Sink) -> None:
     for recipient, mail in sink.mails:
         assert mailing.tagged(recipient) in mail["Reply-To"]
         assert mail["From"] == "Name of u1 <calendar@example.org>"
+
+
+def test_bounces_can_be_left_where_they_were(application: Application, store: Store, sink: Sink) -> None:
+    office = Office(application, store, sink, bounces=False)
+    office.put(meeting(CARL))
+    office.worker.drain()
+    assert sink.senders == ["calendar@example.org"]
+    assert office.tagged(CARL) in sink.mails[0][1]["Reply-To"]
+
+
+def test_without_an_address_for_answers_they_go_to_the_person(
+    application: Application, store: Store, sink: Sink
+) -> None:
+    office = Office(application, store, sink, reply_address="")
+    office.put(meeting(CARL))
+    office.worker.drain()
+    assert sink.senders == ["calendar@example.org"]
+    assert sink.mails[0][1]["Reply-To"] == "Name of u1 <u1@example.org>"
+    assert office.receive(reply(CARL)).fate is Fate.APPLIED
 
 
 @pytest.mark.parametrize(("file", "code"), [("bounce-no-such-user.eml", "3.7"), ("bounce-over-quota.eml", "5.1")])
