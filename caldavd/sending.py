@@ -8,6 +8,7 @@ colour, a private event) the calendar's own privileges are enough.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from caldavd import kinds
 from caldavd.access import need_privileges
@@ -15,8 +16,12 @@ from caldavd.context import Context
 from caldavd.privileges import SCHEDULE_SEND_INVITE, SCHEDULE_SEND_REPLY
 from caldavd.resources import Resource, of_collection
 from scheduling import itip
+from scheduling.deliverable import Right, right_for
 from scheduling.itip import Actor
 from scheduling.scheduler import OUTBOX
+
+#: Appendix A.2. An attendee who delegates sends a REQUEST, too.
+_PRIVILEGES: Final = {Right.INVITE: SCHEDULE_SEND_INVITE, Right.REPLY: SCHEDULE_SEND_REPLY}
 
 
 def require_send(
@@ -35,10 +40,11 @@ def require_send(
     out = itip.outgoing(before, after, actor, now=datetime.fromtimestamp(context.tx.now, UTC), reply=reply)
     if out.role == "none" or not (out.messages or out.refused):
         return
-    needed = SCHEDULE_SEND_INVITE if out.role == "organizer" else SCHEDULE_SEND_REPLY
-    if needed not in held:
+    needed = {_PRIVILEGES[right_for(one.method)] for one in out.messages}
+    needed = needed or {SCHEDULE_SEND_INVITE if out.role == "organizer" else SCHEDULE_SEND_REPLY}
+    if not held >= needed:
         path = context.router.below_home(resource.owner, (OUTBOX,), collection=True)
-        raise need_privileges(path, needed)
+        raise need_privileges(path, *sorted(needed - held))
 
 
 def _held(context: Context, resource: Resource) -> frozenset[str]:

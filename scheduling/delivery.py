@@ -30,7 +30,7 @@ from typing import Final
 
 from scheduling import bookings, crowds, itip
 from scheduling.copies import Copies, Copy, component_in, is_group
-from scheduling.deliverable import may_deliver, right_for
+from scheduling.deliverable import Right, may_deliver, right_for
 from scheduling.itip import Applied, Message
 from scheduling.message import ATTENDEE_METHODS
 from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVERED, REJECTED
@@ -127,15 +127,21 @@ class Delivery:
             return messages, {}
         chains = {persons[one].principal.id: self.copies.places(persons[one]).chain for one in here}
         chains = {id_: chain for id_, chain in chains.items() if chain}
-        right = right_for(messages[0].method)
-        allowed = may_deliver(self.tx, sender.person.principal, here.values(), right, chains=chains)
-        refused = {one: NO_AUTHORITY for one, principal in here.items() if principal.id not in allowed}
+        asked: dict[Right, set[str]] = {}  # an attendee who delegates sends a REPLY and a REQUEST
+        for message in messages:
+            if message.recipient in here:
+                asked.setdefault(right_for(message.method), set()).add(message.recipient)
+        refused: dict[str, str] = {}
+        for right, whom in asked.items():
+            principals = [here[one] for one in whom]
+            allowed = may_deliver(self.tx, sender.person.principal, principals, right, chains=chains)
+            refused |= {one: NO_AUTHORITY for one in whom if here[one].id not in allowed}
         if not refused:
             return messages, {}
         for message in messages:
             if message.recipient in refused:
                 self._note(message, NO_AUTHORITY, "nowhere", "The recipient's inbox takes nothing from this sender.")
-        self._write_statuses(sender, refused, messages[0].method)
+        self._write_statuses(sender, refused, messages)
         return [one for one in messages if one.recipient not in refused], refused
 
     def _hand_out(
@@ -161,8 +167,7 @@ class Delivery:
             if applied.onward:
                 onward.append((self._speaking(person, applied), applied.onward))
         statuses.update(self._remote(sender, [one for one in remote if not one.quiet], before))
-        if messages:
-            self._write_statuses(sender, statuses, messages[0].method)
+        self._write_statuses(sender, statuses, messages)
         for copy, following in onward:
             self.deliver(copy, following, rounds=rounds - 1)
         return statuses
@@ -172,10 +177,13 @@ class Delivery:
         copy = self.copies.of(person)
         return copy if applied.action != "ignore" else replace(copy)
 
-    def _write_statuses(self, sender: Copy, statuses: Mapping[str, str], method: str) -> None:
-        if sender.text is not None and statuses:
-            on = "organizer" if method in ATTENDEE_METHODS else "attendee"
-            sender.text = itip.with_statuses(sender.text, statuses, on=on)  # type: ignore[arg-type]
+    def _write_statuses(self, sender: Copy, statuses: Mapping[str, str], messages: Sequence[Message]) -> None:
+        """The organizer's line gets those of answers, the lines of ATTENDEEs those of what is for attendees."""
+        answered = {one.recipient for one in messages if one.method in ATTENDEE_METHODS}
+        for on, whom in (("organizer", answered), ("attendee", statuses.keys() - answered)):
+            told = {one: statuses[one] for one in whom & statuses.keys()}
+            if sender.text is not None and told:
+                sender.text = itip.with_statuses(sender.text, told, on=on)  # type: ignore[arg-type]
 
     def _apply(self, message: Message, person: Person) -> Applied:
         """Applies a message to what the recipient has; what is returned has the status for the sender."""
@@ -251,7 +259,7 @@ class Delivery:
                 copy.undo()
                 self._note(request, NOT_DELIVERED, f"nowhere: calendar of {copy.person.principal.name}", _FULL)
                 if sender is not None:
-                    self._write_statuses(sender, {request.recipient: NOT_DELIVERED}, request.method)
+                    self._write_statuses(sender, {request.recipient: NOT_DELIVERED}, [request])
                 continue
             copy.text = answered.text
             if answered.delegate is not None:

@@ -188,6 +188,24 @@ def test_answers_need_their_own_privilege(store: Store, u1: Client, u2: Client, 
 
 
 @pytest.mark.usefixtures("shared")
+def test_to_delegate_is_to_invite(store: Store, u1: Client, u2: Client, u3: Client) -> None:
+    """Appendix A.2: a REQUEST needs ``schedule-send-invite``, also where an attendee sends it."""
+    u2.put(calendar("u2") + "m.ics", meeting("u1", organizer="u2"))
+    href = only(u1, CAL1)
+    grant(store, "u1/outbox", "u3", [caldav("schedule-send-reply")])
+    assert needed(u3.put(href, _delegated(text(u1, href), "u1", "u3"))) == [(outbox("u1"), "schedule-send-invite")]
+    assert members(u3, calendar("u3")) == []
+    grant(store, "u1/outbox", "u3", [caldav("schedule-send")])
+    assert u3.put(href, _delegated(text(u1, href), "u1", "u3")).status == 204
+    assert copy_of(u3) is not None
+
+
+def _delegated(body: str, name: str, to: str) -> str:
+    mine = line(body, name)
+    return body.replace(mine, f'ATTENDEE;PARTSTAT=DELEGATED;DELEGATED-TO="mailto:{to}@example.org":' + mine[-21:])
+
+
+@pytest.mark.usefixtures("shared")
 def test_without_a_reply_nothing_is_sent(u1: Client, u2: Client, u3: Client) -> None:
     u2.put(calendar("u2") + "m.ics", meeting("u1", organizer="u2"))
     assert u3.request("DELETE", only(u1, CAL1), Schedule_Reply="F").status == 204
@@ -258,6 +276,20 @@ def test_answers_can_be_kept_out(u1: Client, u2: Client) -> None:
     assert param(text(u2, href), "u1", "SCHEDULE-STATUS", of="ORGANIZER") == "3.8"
     assert param(text(u1, CAL1 + "m.ics"), "u2", "PARTSTAT") == "NEEDS-ACTION"
     assert messages(u1) == []
+
+
+def test_an_attendee_who_delegates_invites(u1: Client, u2: Client, u3: Client) -> None:
+    """Appendix A.1: the REPLY and the REQUEST of a delegation are asked for separately."""
+    u3.request("ACL", inbox("u3"), acl(ace("<D:authenticated/>", "C:schedule-deliver-reply")))
+    u1.request("ACL", inbox("u1"), acl(ace("<D:authenticated/>", "C:schedule-deliver-reply")))
+    u1.put(CAL1 + "m.ics", meeting("u2"))
+    href = only(u2, calendar("u2"))
+    assert u2.put(href, _delegated(text(u2, href), "u2", "u3")).status == 204
+    assert param(text(u1, CAL1 + "m.ics"), "u2", "PARTSTAT") == "DELEGATED"
+    assert (members(u3, calendar("u3")), members(u3, inbox("u3"))) == ([], [])
+    mine = text(u2, href)
+    assert param(mine, "u1", "SCHEDULE-STATUS", of="ORGANIZER") == "1.2"
+    assert param(mine, "u3", "SCHEDULE-STATUS", of="ATTENDEE;PARTSTAT=NEEDS-ACTION") == "3.8"
 
 
 def test_the_privileges_of_the_calendar_do_not_count(store: Store, u1: Client, u2: Client) -> None:
