@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import ByteSize, ValidationError
 from pydantic.fields import FieldInfo
 
-from config.settings import Allowed, DatabaseUrl, FileName, Section, Settings
+from config.settings import Allowed, DatabaseUrl, FileName, Section, Settings, without_password
 
 PREFIX = "CALDAVD_"
 #: Names with this prefix that are no settings: which file to read, and what the test suite is told.
@@ -133,7 +133,8 @@ def _unknown(tree: dict[str, Any], origins: Mapping[tuple[str, ...], str], file:
         else:
             known = sections()[section].model_fields
             problems += [
-                f"{origins.get((section, key), file)}: [{section}] {key} = {_shown(keys[key])}: "
+                f"{origins.get((section, key), file)}: [{section}] {key} = "
+                f"{_shown('…' if _private(key) else keys[key])}: "
                 f"there is no such setting{_like(key, known)}"
                 for key in keys
                 if key not in known
@@ -171,13 +172,19 @@ def _explain(error: ValidationError, origins: Mapping[tuple[str, ...], str], fil
             problems.append(f"{place}: [{section}]: {problem['msg'].removeprefix('Value error, ')}")
             continue
         key, info = rest[0], _field(section, rest[0])
-        value = problem["input"] if "url" not in key else "…"
+        value = "…" if key == "url" or _private(key) else problem["input"]
         wanted = allowed(info) if info else problem["msg"]
         problems.append(f"{origins.get((section, key), file)}: [{section}] {key} = {_shown(value)}: must be {wanted}")
     return problems
 
 
+def _private(key: str) -> bool:
+    """Whether a setting of this name, also misspelt, holds a password."""
+    return any(difflib.get_close_matches(word, ("password",)) for word in key.split("_"))
+
+
 def _shown(value: object) -> str:
+    value = without_password(value) if isinstance(value, str) else value
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

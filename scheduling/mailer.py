@@ -314,7 +314,10 @@ class Smtp:
         return client
 
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        try:
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        except OSError as error:
+            raise OSError(f"the certificates in {self.ca_file} cannot be used: {error}") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import click
 
 from caldavd.cli.session import Session, pass_session
+from caldavd.finding import finder_of
 from config.sample import render, toml_value
 from config.settings import Settings, without_password
+from scheduling.index_open import free_busy_of
 
 
 @click.group()
@@ -30,8 +35,29 @@ def check(session: Session) -> None:
             value = getattr(getattr(settings, section), key)
             if value != getattr(getattr(usual, section), key):
                 click.echo(f"[{section}] {key} = {_shown(settings, section, key, value)}")
-    if settings.mail.smtp_host and not settings.server.base_url:
-        click.echo(
+    for note in _notes(settings):
+        click.echo(note)
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    """What can be read and will not do as it is. The file is not wrong: the server may run elsewhere."""
+    server, mail, incoming = settings.server, settings.mail, settings.incoming
+    files = {
+        "[server] tls_certificate": server.tls_certificate,
+        "[server] tls_key": server.tls_key,
+        "[mail] ca_file": mail.ca_file,
+        "[incoming] imap_ca_file": incoming.imap_ca_file,
+    }
+    for setting, file in files.items():
+        if file is not None and not os.access(file, os.R_OK):
+            yield f"{setting}: {file} is not there, or whoever runs this may not read it."
+    try:
+        finder_of(settings.find_time, settings.rooms)
+        free_busy_of(settings.freebusy)
+    except ValueError as error:
+        yield str(error)
+    if mail.smtp_host and not server.base_url:
+        yield (
             "Mails have no links to accept, decline or propose another time: set [server] base_url to the URL by which "
             'people elsewhere reach this server, such as "https://calendar.example.org".'
         )

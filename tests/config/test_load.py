@@ -133,6 +133,18 @@ def test_a_refused_database_url_does_not_show_its_password(tmp_path: Path) -> No
     assert "must be" in str(caught.value)
 
 
+@pytest.mark.parametrize("line", ["password = 1234", 'pasword = "1234"', 'address = "http://me:1234@x"'])
+def test_no_mistake_shows_a_password(tmp_path: Path, line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(written(tmp_path, f"[mail]\n{line}"), {})
+    assert "1234" not in str(caught.value)
+
+
+def test_a_refused_base_url_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r'base_url = "calendar.example.org": must be'):
+        load(written(tmp_path, '[server]\nbase_url = "calendar.example.org"'), {})
+
+
 def test_the_shown_url_hides_the_password() -> None:
     settings = load(None, {"CALDAVD_STORAGE__URL": "postgresql+psycopg://me:se:cret@db/x"})
     assert settings.secret_url == "postgresql+psycopg://me:***@db/x"

@@ -379,6 +379,8 @@ def test_starttls_with_a_login(certificate: Path) -> None:
             send(replace(server, password="wrong"))
         with pytest.raises(Unavailable, match="certificate"):
             send(replace(server, ca_file=None))
+        with pytest.raises(Unavailable, match=r"the certificates in /no\.pem cannot be used: .*No such file"):
+            send(replace(server, ca_file=Path("/no.pem")))
         with pytest.raises(Unavailable):
             send(replace(server, security="none", username=""))
         assert len(sink.mails) == 1

@@ -34,6 +34,15 @@ def test_check_says_when_mails_have_no_links(cli: Cli, folder: Path) -> None:
     assert "Mails have no links" not in cli("config", "check").output
 
 
+def test_check_says_what_cannot_be_used_here(cli: Cli, folder: Path) -> None:
+    text = '[mail]\nca_file = "m.pem"\n[incoming]\nimap_ca_file = "i.pem"\n[find_time]\nranker = "no_such:rank"\n'
+    (folder / "caldavd.toml").write_text(text, "utf-8")
+    (folder / "i.pem").write_text("", "utf-8")
+    notes = cli("config", "check").output.splitlines()[-2:]
+    assert notes[0] == f"[mail] ca_file: {folder}/m.pem is not there, or whoever runs this may not read it."
+    assert notes[1].startswith("The ranker 'no_such:rank' cannot be had")
+
+
 def test_check_shows_files_lists_and_sizes(cli: Cli, folder: Path) -> None:
     text = '[server]\ntls_certificate = "c.pem"\ntls_key = "k.pem"\ntrusted_proxies = ["10.0.0.0/8"]\n'
     (folder / "caldavd.toml").write_text(text + '[limits]\nmax_body_size = "30 MiB"\n', "utf-8")
