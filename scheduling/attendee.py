@@ -211,16 +211,19 @@ class _Replies:
         return [line_text(moment_line(self.some, "RECURRENCE-ID", rid))]
 
     def _to_delegates(self, address: str) -> Iterator[Message]:
-        """RFC 5546 3.2.2.3: the delegator forwards the request to the delegate."""
+        """RFC 5546 3.2.2.3: the delegator forwards the request to the delegate.
+
+        Not one that they have put here themselves: anybody could invite in the name of anybody else by it.
+        """
         after = self.after
-        if after is None:
+        if after is None or self.before is None:
             return
         delegates: dict[str, list[Rid]] = {}
         for rid, part in after.parts.items():
             party = part.by_address.get(address)
             if party is None or party.partstat != "DELEGATED":
                 continue
-            known = None if self.before is None else self.before.describing(rid)
+            known = self.before.describing(rid)
             for delegate in party.addresses("DELEGATED-TO") & part.by_address.keys():
                 if known is None or delegate not in known.by_address:
                     delegates.setdefault(delegate, []).append(rid)
