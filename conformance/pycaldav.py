@@ -1,7 +1,7 @@
 """python-caldav's own functional tests (from its source distribution), synchronous and asynchronous.
 
-The library expects all of RFC 4791, scheduling and principal search; the feature profile adds what it does not expect by
-itself (``CLAIMED``), without which it would leave tests out, and takes away the one feature that RFC 6638 forbids
+The library expects all of RFC 4791, scheduling and principal search; the feature profile adds what it does not expect
+by itself (``CLAIMED``), without which it would leave tests out, and takes away the one feature that RFC 6638 forbids
 (``NOT_DONE``). It runs with an
 environment of its own and with three more accounts for its scheduling tests. All of them have names that are mail
 addresses, which some tests ask for.

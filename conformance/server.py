@@ -224,9 +224,8 @@ def main() -> int:
     with start(chosen.port, database=chosen.database, workers=chosen.workers, keep=chosen.keep) as server:
         print(f"url       {server.url}")
         print(f"port      {server.url.rsplit(':', 1)[1].strip('/')}")
-        print(
-            "accounts  user01 to user40, mail01@example.com to mail04@example.com, admin, group01 to group10, location01 to location10, resource01 to resource10"
-        )
+        print("accounts  user01 to user40, mail01@example.com to mail04@example.com, admin, group01 to group10,")
+        print("          location01 to location10, resource01 to resource10")
         print("password  the name; address NAME@example.com")
         print("paths     /principals/NAME/  /calendars/NAME/calendar/  /calendars/NAME/tasks/  /.well-known/caldav")
         print(f"config    {server.config}")
