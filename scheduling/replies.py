@@ -86,7 +86,9 @@ class _Reply:
     now: datetime
     answers: list[_Answer] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    #: To a revision that has been replaced; and before an answer that is known.
     outdated: bool = False
+    overtaken: bool = False
     crashed: bool = False
     forged: bool = False
 
@@ -115,6 +117,7 @@ class _Reply:
                 self.problems.append("The reply is to a revision that has been replaced (RFC 5546 2.1.5).")
                 return
             if _stamp_of(part) < (known.line.param(REPLIED) or ""):
+                self.overtaken = True
                 self.problems.append("The reply is older than the one that is known (RFC 5546 2.1.5).")
                 return
         given = (party.line.param("PARTSTAT") or "").strip().upper()
@@ -132,9 +135,8 @@ class _Reply:
             onward = (
                 answer_to_refresh(self.stored, recipient, self.message.sender, now=self.now) if self.outdated else ()
             )
-            return Applied(
-                "ignore", DELIVERED if self.outdated or "older" in trouble else NO_WAY, trouble, onward=onward
-            )
+            status = DELIVERED if self.outdated or self.overtaken else NO_WAY
+            return Applied("ignore", status, trouble, onward=onward)
         text = self._text()
         if len(text) > OBJECT_LIMITS.size or text.count(b"\n") > OBJECT_LIMITS.lines:
             return Applied("ignore", REJECTED, "With this answer the meeting's text would be too large.", inbox=True)
