@@ -61,6 +61,7 @@ def find_time(session: Session, /, *, as_json: bool, organizer: str | None, **as
         raise Failure(str(error)) from error
 
     def work(tx: Transaction) -> Answer:
+        _check_names(tx, (*asked["required"], *asked["optional"]))
         asker = principal_named(tx, organizer) if organizer else None
         question = _question(tx, asker, **asked)
         access = Access(tx, asker, epoch=session.store.epoch) if asker is not None else None
@@ -74,6 +75,14 @@ def find_time(session: Session, /, *, as_json: bool, organizer: str | None, **as
     click.echo(json.dumps(_as_json(answer), ensure_ascii=False, indent=2) if as_json else _as_text(answer))
     if not answer.suggestions:
         raise SystemExit(1)
+
+
+def _check_names(tx: Transaction, people: tuple[str, ...]) -> None:
+    """An address may be one of somebody elsewhere; a name that nobody has is a mistake, and no time would fit it."""
+    known = looked_up(tx, people)
+    for text in people:
+        if text not in known and "@" not in text and ":" not in text:
+            principal_named(tx, text)
 
 
 def _question(

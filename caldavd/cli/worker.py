@@ -13,6 +13,7 @@ from caldavd.cli.session import Failure, Session, pass_session, table
 from caldavd.mail import postbox_of, worker_of
 from config import log
 from scheduling.addresses import normal
+from scheduling.guests import looked_up
 from scheduling.imip.poll import Unavailable
 from storage.rows import JournalEntry
 from storage.store import Transaction
@@ -66,30 +67,39 @@ def worker(session: Session, once: bool) -> None:
 
 @click.command()
 @click.argument("uid")
-@click.argument("address", default="")
+@click.argument("who", default="")
 @pass_session
-def why(session: Session, uid: str, address: str) -> None:
+def why(session: Session, uid: str, who: str) -> None:
     """Show what became of a meeting's messages.
 
-    Who sent what to whom, by which rule, and where to. UID is that of the event; with ADDRESS
-    (anna@example.org) only messages from and to this address. Times are in UTC. The log goes back 90 days.
+    Who sent what to whom, by which rule, and where to. UID is that of the event; with WHO, an address or the name of a
+    user here, only messages from and to this address, or any address of theirs. Times are in UTC. The log goes back 90
+    days.
     """
-    wanted = normal(address) if address else ""
+    theirs = session.read(lambda tx: _addresses(tx, who)) if who else frozenset()
 
     def page(after: int) -> list[tuple[int, JournalEntry]]:
         def work(tx: Transaction) -> list[tuple[int, JournalEntry]]:
-            return list(tx.journal.of_uid(uid, address=wanted, after=after, limit=_PAGE))
+            only = next(iter(theirs)) if len(theirs) == 1 else ""
+            return list(tx.journal.of_uid(uid, address=only, after=after, limit=_PAGE))
 
         return session.read(work)
 
     found, after = [], 0
     while entries := page(after):
-        found += [entry for _, entry in entries]
+        found += [one for _, one in entries if not theirs or {normal(one.actor), normal(one.recipient)} & theirs]
         after = entries[-1][0]
     if not found:
-        whose = f" from or to {address}" if address else ""
+        whose = f" from or to {who}" if who else ""
         raise Failure(f"The scheduling log has no message{whose} about {uid!r}.")
     click.echo(table([_row(entry) for entry in found], ("time", "method", "from", "to", "status", "went to", "why")))
+
+
+def _addresses(tx: Transaction, who: str) -> frozenset[str]:
+    """All addresses, in normal form, of the user who is meant; of somebody elsewhere the one that is given."""
+    principal = looked_up(tx, (who,)).get(who)
+    known = {normal(one.uri) for one in principal.addresses} if principal is not None else set()
+    return frozenset(known or {normal(who)})
 
 
 def _row(entry: JournalEntry) -> tuple[str, ...]:

@@ -92,6 +92,13 @@ def test_no_time_at_all(world: MeetingWorld, cli: Cli) -> None:
     assert lines[-1].startswith("x@example.net: There is nobody here with this address")
 
 
+def test_a_name_that_nobody_has_is_a_mistake(world: MeetingWorld, cli: Cli) -> None:
+    del world
+    for option in ("--with", "--optional"):
+        said = cli("find-time", "--with", "bob", option, "nobodi", *WEEK, "--duration", "30m", status=1).output
+        assert said.startswith("Error: There is no user 'nobodi'.")
+
+
 def test_beyond_the_working_hours_and_beside_them(world: MeetingWorld, cli: Cli) -> None:
     world.put("dave", "d", meeting("d", at(1, "00:00"), at(1, "18:00")))
     tuesday = ("--from", "2026-01-13", "--to", "2026-01-13")

@@ -68,6 +68,14 @@ def test_why_shows_the_log_of_a_meeting(ready: Cli) -> None:
     assert "anna@here.example" in told[1]
 
 
+def test_why_knows_all_addresses_of_somebody_here(ready: Cli) -> None:
+    ready("user", "add", "bob", "--no-password", "--email", "bob@here.example", "--email", "robert@here.example")
+    noted(entry("mailto:bob@here.example"), entry("mailto:robert@here.example"), entry(BERT))
+    for who in ("bob", "robert@here.example", "BOB@here.example"):
+        told = ready("why", "u", who).output.splitlines()[1:]
+        assert [line.split()[4] for line in told] == ["bob@here.example", "robert@here.example"]
+
+
 def test_why_pages_through_a_long_log(ready: Cli) -> None:
     noted(*(entry(f"mailto:p{number}@else.example") for number in range(1100)))
     assert len(ready("why", "u").output.splitlines()) == 1101
