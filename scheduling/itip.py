@@ -34,6 +34,7 @@ __all__ = [
     "announced",
     "incoming",
     "merged_with_unseen",
+    "misunderstood",
     "outgoing",
     "received",
     "refresh",
@@ -146,6 +147,20 @@ def announced(
         return ()
     known = old if _role(old, actor) == "organizer" else None
     return organizer.announced(known, new, actor, to=to, forced=forced, now=now)
+
+
+def misunderstood(text: bytes, *, on: Literal["attendee", "organizer"]) -> frozenset[str]:
+    """Whose lines in ``text``, as a client sent it, have a SCHEDULE-FORCE-SEND that is not known (RFC 6638 7.2).
+
+    Their SCHEDULE-STATUS "MUST" say so (``outcome.PARAM_IGNORED``), also where a message has been delivered to them.
+    """
+    snapshot = read(text)
+    found: set[str] = set()
+    for part in () if snapshot is None else snapshot.parts.values():
+        for party in part.attendees if on == "attendee" else (part.organizer,):
+            if party is not None and party.agent == "SERVER" and party.forced not in ("", "REQUEST", "REPLY"):
+                found.add(party.address)
+    return frozenset(found)
 
 
 def with_statuses(text: bytes, statuses: Mapping[str, str], *, on: Literal["attendee", "organizer"]) -> bytes:

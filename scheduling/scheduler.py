@@ -22,7 +22,7 @@ from scheduling.copies import Copies, Copy, scheduled_row
 from scheduling.delivery import FORWARDED, Delivery
 from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message
-from scheduling.outcome import INVALID_USER, Refusal
+from scheduling.outcome import DELIVERED, INVALID_USER, PARAM_IGNORED, Refusal
 from scheduling.people import Person, Site, find
 from scheduling.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
 from scheduling.posting import Postbox
@@ -129,7 +129,11 @@ class Scheduler:
             return Changed(after, "", takes_part=False)
         run.reason = out.reason
         copy = run.copies.open(person, before, out.text if after is not None else None)
-        run.deliver(copy, out.messages, before=was)
+        statuses = run.deliver(copy, out.messages, before=was)
+        if text is not None and copy.text is not None:
+            side: Literal["attendee", "organizer"] = "attendee" if out.role == "organizer" else "organizer"
+            delivered = {one for one in itip.misunderstood(text, on=side) if statuses.get(one, DELIVERED)[0] in "12"}
+            copy.text = itip.with_statuses(copy.text, dict.fromkeys(delivered, PARAM_IGNORED), on=side)
         if forwarded and copy.text is not None:
             copy.text = itip.with_statuses(copy.text, dict.fromkeys(forwarded, FORWARDED), on="attendee")
         run.finish()

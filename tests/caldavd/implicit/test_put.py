@@ -53,6 +53,22 @@ def refused(answer: Answer, condition: str) -> None:
 # What PUT leads to (the table of section 3.2.3.1)
 
 
+def test_a_force_send_that_is_not_known(u1: Client, u2: Client) -> None:
+    """Section 7.2: SCHEDULE-STATUS "MUST" be 2.3, also where the message was delivered; a failure is told as one."""
+    sent = meeting("u2", "nobody").replace("ATTENDEE;PARTSTAT=N", "ATTENDEE;SCHEDULE-FORCE-SEND=X-LOUD;PARTSTAT=N")
+    assert u1.put(HREF, sent).status == 201
+    body = text(u1, HREF)
+    assert "FORCE-SEND" not in body
+    assert [param(body, one, "SCHEDULE-STATUS") for one in ("u2", "nobody")] == ["2.3", "5.2"]
+    assert u1.put(HREF, body.replace("SUMMARY:Plan", "SUMMARY:Else")).status == 204
+    assert param(text(u1, HREF), "u2", "SCHEDULE-STATUS") == "1.2"
+    mine = only(u2, CAL2)
+    sent = answered(text(u2, mine), "u2", "ACCEPTED").replace("ORGANIZER", "ORGANIZER;SCHEDULE-FORCE-SEND=X-LOUD")
+    assert u2.put(mine, sent).status == 204
+    assert param(text(u2, mine), "u1", "SCHEDULE-STATUS", of="ORGANIZER") == "2.3"
+    assert param(text(u1, HREF), "u2", "PARTSTAT") == "ACCEPTED"
+
+
 def test_nothing_to_calendar_object(u1: Client, u2: Client) -> None:
     answer = u1.put(HREF, event("m"))
     assert ("ETag" in answer.headers, "Schedule-Tag" in answer.headers) == (True, False)
