@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import hypothesis.strategies as st
 from hypothesis.stateful import precondition, rule
@@ -24,23 +24,23 @@ EVERYBODY = st.sampled_from(["a", *OTHERS])
 class OverHttp(Meeting):
     """With everything between a request and the rows."""
 
-    _prepared: Path | None = None
+    _prepared: TemporaryDirectory[str] | None = None
 
     def make_stage(self) -> Office:
         """A server with a database of its own."""
         if OverHttp._prepared is None:
-            OverHttp._prepared = Path(mkdtemp(prefix="itip"))
-            prepare(OverHttp._prepared)
-        self.folder = Path(mkdtemp(prefix="itip"))
-        for part in OverHttp._prepared.iterdir():
-            shutil.copy(part, self.folder / part.name)
+            OverHttp._prepared = TemporaryDirectory(prefix="itip")
+            prepare(Path(OverHttp._prepared.name))
+        self.folder = TemporaryDirectory(prefix="itip")
+        for part in Path(OverHttp._prepared.name).iterdir():
+            shutil.copy(part, self.folder.name)
         watch = Watch()
-        self.office = Office(open_store(f"sqlite:///{self.folder / 'caldavd.db'}", clock=watch), watch)
+        self.office = Office(open_store(f"sqlite:///{self.folder.name}/caldavd.db", clock=watch), watch)
         return self.office
 
     def teardown(self) -> None:
         self.office.store.close()
-        shutil.rmtree(self.folder)
+        self.folder.cleanup()
 
     def _elsewhere(self, name: str) -> str:
         """A place for the object in the other one of somebody's two calendars."""
