@@ -176,21 +176,34 @@ def change(
     default_quota: bool,
     admin: bool | None,
 ) -> None:
-    """Change what is known of somebody. What is not named stays; addresses are replaced as a whole."""
+    """Change what is known of somebody. What is not named stays; addresses are replaced as a whole.
+
+    Meetings belong to whoever has the address that is in them: keep old addresses, behind the new one.
+    """
     given: dict[str, Any] = {"displayname": displayname, "timezone": timezone, "language": language, "admin": admin}
     given["addresses"] = provision.addresses(emails) or None
     changes = {key: value for key, value in given.items() if value is not None}
+    if not changes and quota is None and not default_quota:
+        raise click.UsageError("Say what is to be set. `caldavd user set --help` shows what there is.")
 
-    def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> list[str]:
         principal = principal_named(tx, name)
         if quota is not None or default_quota:
             tx.homes.lock([principal.home_id])
             tx.homes.set_quota(principal.home_id, quota)
         if changes:
             tx.principals.update(dataclasses.replace(principal, **changes))
+        kept = {one.uri for one in given["addresses"] or principal.addresses}
+        return [one.uri.removeprefix("mailto:") for one in principal.addresses if one.uri not in kept]
 
-    session.write(work)
+    gone = session.write(work)
     click.echo(f"Changed {name}.")
+    if gone:
+        every = " ".join(f"--email {one.removeprefix('mailto:')}" for one in dict.fromkeys((*emails, *gone)))
+        click.echo(
+            f"{', '.join(gone)}: no address of {name} any more. Meetings that were made with it are those of somebody "
+            f"unknown: changes and answers reach nobody. To keep it as well: caldavd user set {name} {every}"
+        )
 
 
 @user.command()

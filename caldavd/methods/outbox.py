@@ -39,13 +39,14 @@ from scheduling.diaries import Diary
 from scheduling.ical.lines import Component, ContentLine, ICalendarError, parse, text as unescape
 from scheduling.ical.timezones import UTC, Zones
 from scheduling.ical.values import duration_of, moment_of
-from storage.rows import Principal
+from storage.rows import Principal, PrincipalKind
 
 #: Types that a question may be sent as; some programs send none.
 _MEDIA_TYPES: Final = frozenset({"", "text/calendar", "text/plain", "application/octet-stream"})
 #: RFC 5546 section 3.6.
 _SUCCESS: Final = "2.0;Success"
 _UNKNOWN: Final = "3.7;Invalid calendar user"
+_GROUP: Final = "5.3;No scheduling support for user"
 _FORBIDDEN: Final = "3.8;No authority"
 _TOO_MUCH: Final = "3.10;Request entity too large"
 _LESS: Final = "There is too much in this person's calendars for an answer about so long a time: ask for a shorter one."
@@ -185,6 +186,10 @@ def _response(
     recipient = element(caldav("recipient"), href(attendee.value))
     if principal is None:
         return _closed(recipient, _UNKNOWN)
+    if (
+        principal.kind is PrincipalKind.GROUP
+    ):  # its own calendars say nothing of who is in it: "free" would be no answer
+        return _closed(recipient, _GROUP)
     if principal.id not in times:
         return _closed(recipient, _FORBIDDEN)
     known = times[principal.id]

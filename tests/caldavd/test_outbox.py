@@ -184,6 +184,23 @@ def test_who_may_ask(application: Application, u1: Client, u2: Client, as_user: 
     ).conditions == ["valid-organizer"]
 
 
+def test_of_a_group_nothing_is_told(u1: Client, u2: Client, store: Store) -> None:
+    """Its members may be busy: "free" would be wrong (RFC 5546 section 3.6, 5.3)."""
+    u1.put(CAL + "a.ics", event("a"))
+
+    def address(tx: Transaction) -> None:
+        staff = tx.principals.by_name("staff")
+        assert staff is not None
+        tx.principals.update(replace(staff, addresses=(Address("mailto:staff@example.org", preferred=True),)))
+
+    store.run(address, write=True)
+    found = told(post(u2, question("mailto:staff@example.org", "mailto:u1@example.org")))
+    assert found == [
+        ("mailto:staff@example.org", "5.3;No scheduling support for user", []),
+        ("mailto:u1@example.org", "2.0;Success", [BUSY]),
+    ]
+
+
 def test_nothing_is_stored_or_locked(u1: Client, u2: Client, store: Store) -> None:
     before = u2.sync("/calendars/u2/").xpath("string(//D:sync-token)")
     with statements() as seen:

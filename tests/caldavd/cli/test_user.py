@@ -129,6 +129,16 @@ def test_set_changes_what_is_named_and_nothing_else(ready: Cli) -> None:
     assert people(ready)["alice"]["admin"] is False
 
 
+def test_set_says_what_an_address_that_is_taken_away_means(ready: Cli) -> None:
+    ready("user", "add", "alice", "--no-password", "--email", "a@example.org", "--email", "b@example.org")
+    said = ready("user", "set", "alice", "--email", "new@example.org", "--email", "B@example.org").output
+    assert "a@example.org: no address of alice any more." in said
+    again = said.splitlines()[-1].partition("caldavd ")[2].split()
+    assert ready(*again).output == "Changed alice.\n"
+    assert people(ready)["alice"]["addresses"] == [f"mailto:{one}@example.org" for one in ("new", "b", "a")]
+    assert "Say what is to be set" in ready("user", "set", "alice", status=2).output
+
+
 def test_quota_is_set_and_unset(ready: Cli) -> None:
     ready("user", "add", "alice", "--no-password", "--quota", "5M")
     session = Session(None)
