@@ -149,9 +149,12 @@ class Copies:
         self.tx.objects.remove_across(removed)
         # RFC 4918 section 6.1: the lock of a URL that maps to nothing is none.
         self.tx.locks.remove_at([(place.home_id, (*place.path, row.name)) for place, row in removed])
-        puts = [*self._puts(changed), *self._inbox_items()]
+        puts = [*self._puts(changed), *self._inbox_items([one for one in self._items if not _comes_again(one[1])])]
         if not all(self.tx.objects.put_across(puts)):
             raise QuotaExceeded("The calendars of one of the attendees have reached their quota.")
+        # A name that is not random may be the name of what was there and has been deleted; there are few of these.
+        for item in self._inbox_items([one for one in self._items if _comes_again(one[1])]):
+            self.tx.objects.put(item.collection, item.name, item.new, replaces=None)
 
     def _puts(self, changed: Iterable[Copy]) -> list[Put]:
         rows: dict[tuple[bytes, str], NewObject] = {}
@@ -173,10 +176,10 @@ class Copies:
         # Random, since the UID may be anything and its name be taken.
         return Put(calendar, f"{token_hex(16)}.ics", new)
 
-    def _inbox_items(self) -> list[Put]:
+    def _inbox_items(self, left: Sequence[tuple[Person, Message]]) -> list[Put]:
         items: dict[bytes, NewObject] = {}
         puts = []
-        for person, message in self._items:
+        for person, message in left:
             inbox = self.places(person).inbox
             assert inbox is not None
             text = message.text

@@ -23,6 +23,7 @@ from tests.caldavd.sharing import principal, set_aces
 from tests.caldavd.test_scheduling import count, meeting, methods, only
 
 CAL1, CAL2, CAL3 = (f"/calendars/u{number}/calendar/" for number in (1, 2, 3))
+INBOX1 = "/calendars/u1/inbox/"
 
 
 @pytest.fixture
@@ -567,6 +568,24 @@ def test_messages_from_outside(store: Store, u1: Client, u2: Client, u3: Client)
     assert receive(store, cancel, "mailto:evil@example.org", "mailto:u3@example.org").action == "ignore"
     assert receive(store, cancel, stranger, "mailto:u3@example.org").action == "delete"
     assert count(u3, CAL3) == 0
+
+
+def test_a_message_that_comes_again_when_its_item_was_deleted(store: Store, u1: Client) -> None:
+    """The item is as if it had never been gone: for who syncs, and for who deletes it once more."""
+    assert u1.put(CAL1 + "m.ics", meeting(attendees=("stranger",))).status == 201
+    counter = (
+        "BEGIN:VCALENDAR\r\nMETHOD:COUNTER\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:m\r\n"
+        "DTSTAMP:20260102T000000Z\r\nDTSTART:20260310T150000Z\r\nORGANIZER:mailto:u1@example.org\r\n"
+        "ATTENDEE:mailto:stranger@example.org\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    token = u1.sync(INBOX1).xpath("string(/D:multistatus/D:sync-token)")
+    for _ in range(3):
+        receive(store, counter, "mailto:stranger@example.org", "mailto:u1@example.org")
+        changed = u1.sync(INBOX1, token)
+        assert len(changed.hrefs) == 1, changed
+        assert changed.status_of(changed.hrefs[0]) is None
+        assert u1.request("DELETE", changed.hrefs[0]).status == 204
+        assert u1.sync(INBOX1, token).status_of(changed.hrefs[0]) == 404
 
 
 def test_a_room_answers_people_elsewhere(store: Store, as_user: Callable[[str], Client]) -> None:
