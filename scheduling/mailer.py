@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import smtplib
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from scheduling.mailtext import Reader, letter, one_line
 from scheduling.message import Message
 from scheduling.posting import Mail
 from scheduling.snapshot import Party, Snapshot, read
+from scheduling.tls import client_context
 from scheduling.wording import Language, language
 
 Security = Literal["none", "starttls", "tls"]
@@ -299,12 +299,13 @@ class Smtp:
 
     def _client(self) -> smtplib.SMTP:
         if self.security == "tls":
-            client: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout, context=self._tls())
+            context = client_context(self.ca_file)
+            client: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout, context=context)
         else:
             client = smtplib.SMTP(self.host, self.port, timeout=self.timeout)
         try:
             if self.security == "starttls":
-                client.starttls(context=self._tls())
+                client.starttls(context=client_context(self.ca_file))
             client.ehlo_or_helo_if_needed()
             if self.username:
                 client.login(self.username, self.password)
@@ -312,14 +313,6 @@ class Smtp:
             client.close()
             raise
         return client
-
-    def _tls(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
-        except OSError as error:
-            raise OSError(f"the certificates in {self.ca_file} cannot be used: {error}") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
 
 
 class SmtpConnection:

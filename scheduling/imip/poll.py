@@ -12,7 +12,6 @@ from __future__ import annotations
 import imaplib
 import logging
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Literal
 
 from scheduling.imip.fates import Fate
+from scheduling.tls import client_context
 from storage.errors import StoreError
 from storage.rows import NewJob
 
@@ -78,12 +78,13 @@ class Mailbox:
 
     def _client(self) -> imaplib.IMAP4:
         if self.security == "tls":
-            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(self.host, self.port, ssl_context=self._tls(), timeout=_TIMEOUT)
+            context = client_context(self.ca_file)
+            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(self.host, self.port, ssl_context=context, timeout=_TIMEOUT)
         else:
             client = imaplib.IMAP4(self.host, self.port, timeout=_TIMEOUT)
         try:
             if self.security == "starttls":
-                client.starttls(self._tls())
+                client.starttls(client_context(self.ca_file))
             client.login(self.username, self.password)
             status, said = client.select(_quoted(self.folder))
             if status != "OK":
@@ -93,14 +94,6 @@ class Mailbox:
                 client.logout()
             raise
         return client
-
-    def _tls(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
-        except OSError as error:
-            raise OSError(f"the certificates in {self.ca_file} cannot be used: {error}") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
 
 
 class Folder:
