@@ -41,11 +41,6 @@ class DataRequest:
     limit_recurrence: Range | None = None
     limit_freebusy: Range | None = None
 
-    @property
-    def needs_zone(self) -> bool:
-        """Whether the zone of floating times plays a part."""
-        return any((self.expand, self.limit_recurrence, self.limit_freebusy))
-
     def renderer(self, context: Context, zone: Callable[[Resource], Zone]) -> Callable[[Resource], str]:
         """A function from a resource (read with its body) to the rendered element.
 

@@ -32,19 +32,6 @@ class Member:
     cutype: str = "INDIVIDUAL"
 
 
-def groups_in(text: bytes) -> frozenset[str]:
-    """The addresses, in normal form, that the organizer invites as groups (CUTYPE=GROUP) by the server."""
-    snapshot = read(text)
-    if snapshot is None:
-        return frozenset()
-    return frozenset(
-        party.address
-        for part in snapshot.parts.values()
-        for party in part.attendees
-        if party.is_group and party.agent == "SERVER"
-    )
-
-
 def expanded(text: bytes, members: Mapping[str, Sequence[Member]], *, before: bytes | None = None) -> bytes:
     """``text`` with an ATTENDEE line for every member of the groups in ``members`` (by address in normal form).
 

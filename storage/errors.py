@@ -1,8 +1,8 @@
 """What the store raises.
 
 These are statements about rows, not about HTTP: one table in ``caldavd.errors`` says which status and which
-precondition element each becomes. A race that another attempt may win is :class:`Conflict`; ``Store.run`` handles it
-and only :class:`Busy` leaves the store.
+precondition element each becomes. A deadlock or a race that another attempt may win stays inside: ``Store.run`` runs
+the work again, and only :class:`Busy` leaves the store.
 """
 
 from __future__ import annotations
@@ -47,10 +47,6 @@ class TokenTooOld(StoreError):
 
 class QuotaExceeded(StoreError):
     """The write would put the home above its quota in bytes (RFC 4331)."""
-
-
-class Conflict(StoreError):
-    """Deadlock, serialization failure or a lost race: running the work again from its start may succeed."""
 
 
 class Busy(StoreError):

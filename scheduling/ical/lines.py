@@ -457,11 +457,6 @@ def remove(old: ContentLine | Component) -> Edit:
     return Edit(old.start, old.end)
 
 
-def insert_after(old: ContentLine | Component, *new: ContentLine | Component) -> Edit:
-    """``new`` stands right behind ``old``."""
-    return Edit(old.end, old.end, new)
-
-
 def insert_properties(into: Component, *new: ContentLine) -> Edit:
     """``new`` become the last properties of ``into``, before the components in it (RFC 5545 3.6.1: alarms last)."""
     bound = into.components[0].start if into.components else into.end
