@@ -183,7 +183,7 @@ def import_(session: Session, path: str, files: tuple[Path, ...], make: bool, dr
 
     Events, tasks and journals; "-" is standard input. A file may hold many: each becomes an object of its own. Can
     be run again: what is the same stays, what has changed is replaced, nothing is removed. What cannot be taken is
-    named with the reason, and the exit status is 1.
+    named with the reason, and the exit status is 1. Nobody is told of the meetings in it.
     """
     from caldavd.cli.importing import run  # noqa: PLC0415  (reads the iCalendar side only here)
 

@@ -34,6 +34,8 @@ from storage.store import Transaction
 _BATCH: Final = 200
 _COLUMNS: Final = frozenset({"uid", "name", "body"})
 #: UIDs that can be a name as they are; others are hashed.
+#: Lines of a VCALENDAR, with their folded rest, that are the file's and not the object's.
+_FRAME: Final = re.compile(rb"^(?:PRODID|CALSCALE)[:;].*\n(?:[ \t].*\n)*", re.MULTILINE)
 _PLAIN_UID: Final = re.compile(r"[A-Za-z0-9@._+-]{1,150}")
 
 
@@ -254,7 +256,7 @@ def _store(tx: Transaction, collection: Collection, rows: Sequence[tuple[Piece, 
 def _replace(
     tx: Transaction, collection: Collection, piece: Piece, there: ObjectRow, row: NewObject, outcome: Outcome
 ) -> None:
-    if there.body == row.body:
+    if _said(there.body) == _said(row.body):
         outcome.unchanged += 1
     elif _put(tx, collection, piece, there.name, row, outcome, replaces=there):
         outcome.changed += 1
@@ -276,6 +278,11 @@ def _put(
         outcome.refused.append(f"{piece.place}: {piece.uid!r}: {error}")
         return False
     return True
+
+
+def _said(text: bytes | None) -> bytes | None:
+    """An object without what an export says once for all of them: which program wrote it, and the kind of line ends."""
+    return None if text is None else _FRAME.sub(b"", text.replace(b"\r\n", b"\n"))
 
 
 def name_of(uid: str) -> str:

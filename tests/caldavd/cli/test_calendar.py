@@ -54,6 +54,17 @@ def test_again_is_unchanged_and_what_changed_is_replaced(alice: Cli, folder: Pat
     assert [b"UID:" + uid in exported for uid in (b"a", b"b", b"c")] == [True, True, True]
 
 
+def test_what_was_exported_is_what_is_there(alice: Cli, folder: Path) -> None:
+    text = file_of(event("a"), event("b")).replace(b"PRODID:", b"CALSCALE:GREGORIAN\r\nPRODID:folded\r\n ")
+    assert text.count(b"folded") == 1
+    (folder / "x.ics").write_bytes(text.replace(b"\r\n", b"\n"))
+    alice("calendar", "import", "alice/calendar", "x.ics")
+    alice("calendar", "export", "alice/calendar", "-o", "y.ics")
+    assert "0 new, 0 changed, 2 unchanged" in alice("calendar", "import", "alice/calendar", "y.ics").stdout
+    (folder / "y.ics").write_bytes((folder / "y.ics").read_bytes().replace(b"UID:b\r\n", b"UID:b\r\nPRIORITY:1\r\n"))
+    assert "0 new, 1 changed, 1 unchanged" in alice("calendar", "import", "alice/calendar", "y.ics").stdout
+
+
 def test_what_a_client_has_named_otherwise_is_found_by_its_uid(alice: Cli, folder: Path) -> None:
     root = folder / "radicale" / "collection-root" / "alice" / "calendar"
     root.mkdir(parents=True)
