@@ -11,6 +11,7 @@ from typing import Final
 
 from caldavd import kinds
 from caldavd.access import WRITE_PROPERTIES
+from caldavd.conditional import check_preconditions
 from caldavd.context import Context
 from caldavd.errors import CANNOT_MODIFY_PROTECTED_PROPERTY, DavError, bad_request, failed
 from caldavd.locking import check_locks
@@ -54,6 +55,7 @@ class Outcome:
 def run(context: Context, resource: Resource) -> Response:
     """A multistatus with a propstat a status."""
     context.access.require(resource, WRITE_PROPERTIES)
+    check_preconditions(context, resource)
     check_locks(context, resource)
     root = context.request.required_xml()
     if root.tag != dav("propertyupdate"):

@@ -192,6 +192,19 @@ def test_move_with_the_tag(u1: Client, u2: Client) -> None:
     assert param(text(u1, WORK + "m.ics"), "u2", "PARTSTAT") == "ACCEPTED"
 
 
+def test_proppatch_with_the_tag(u1: Client, u2: Client) -> None:
+    """Section 8.3: the header makes methods conditional; so does If-Match (RFC 9110 section 13.2)."""
+    u1.put(HREF, meeting("u2"))
+    note = "<X:note xmlns:X='urn:x'>1</X:note>"
+    for headers in ({"If_Schedule_Tag_Match": '"stale"'}, {"If_Match": '"stale"'}, {"If_None_Match": "*"}):
+        assert u1.proppatch(HREF, set=note, **headers).status == 412
+        assert b"urn:x" not in u1.request("PROPFIND", HREF, Depth="0").body
+    etag = u1.request("GET", HREF).headers["ETag"]
+    answer = u1.proppatch(HREF, set=note, If_Schedule_Tag_Match=tag(u1, HREF), If_Match=etag)
+    assert answer.status == 207
+    assert b"urn:x" in u1.request("PROPFIND", HREF, Depth="0").body
+
+
 def test_copy_with_the_tag(u1: Client, u2: Client) -> None:
     """To a file; a calendar of the same home would refuse it."""
     u1.put(HREF, meeting("u2"))
