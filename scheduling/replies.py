@@ -116,7 +116,8 @@ class _Reply:
                 self.outdated = True
                 self.problems.append("The reply is to a revision that has been replaced (RFC 5546 2.1.5).")
                 return
-            if _stamp_of(part) < (known.line.param(REPLIED) or ""):
+            # What was answered to the series is no answer to this instance (RFC 5546 2.1.5, item 1).
+            if base.rid == rid and _stamp_of(part) < (known.line.param(REPLIED) or ""):
                 self.overtaken = True
                 self.problems.append("The reply is older than the one that is known (RFC 5546 2.1.5).")
                 return
