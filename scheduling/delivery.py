@@ -188,8 +188,7 @@ class Delivery:
     def _apply(self, message: Message, person: Person) -> Applied:
         """Applies a message to what the recipient has; what is returned has the status for the sender."""
         applied = self._applied(message, person)
-        where = f"calendar of {person.principal.name}: {applied.action}"
-        self._note(message, applied.status, where, applied.reason)
+        self._note(message, applied.status, _where(applied, person), applied.reason)
         if is_group(person):
             return applied
         copy = self.copies.of(person)
@@ -343,6 +342,15 @@ class Delivery:
         """Writes what has become of all objects but the sender's own, the inbox items, and the log."""
         self.copies.write()
         self.tx.journal.add(self._notes)
+
+
+def _where(applied: Applied, person: Person) -> str:
+    """Where a message went, for who reads the log."""
+    if applied.action != "ignore":
+        return f"calendar of {person.principal.name}: {applied.action}"
+    if applied.inbox:
+        return f"inbox of {person.principal.name}"
+    return f"calendar of {person.principal.name}: stays as it is"
 
 
 def _answers(person: Person) -> bool:

@@ -29,7 +29,7 @@ def test_the_same_mail_twice_changes_nothing(office: Office) -> None:
     assert office.receive(reply(CARL)).fate is Fate.APPLIED
     assert (office.object(), office.object("u2")) == (first, other)
     assert office.objects("u1", collection="inbox") == inbox
-    assert office.log()[-1].destination == "calendar of u1: ignore"
+    assert office.log()[-1].destination == "calendar of u1: stays as it is"
 
 
 def test_the_same_mail_by_two_ways(office: Office) -> None:

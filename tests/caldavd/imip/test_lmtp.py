@@ -162,7 +162,7 @@ def test_killed_between_the_commit_and_the_250(office: Office, monkeypatch: pyte
         assert codes(deliver(client, reply(CARL), "u1@example.org")) == [250]
     assert office.object() == before
     assert [office.objects(user, collection="inbox") for user in ("u1", "u2")] == inboxes
-    assert [one.destination for one in office.log()[log:]] == ["calendar of u1: ignore"]
+    assert [one.destination for one in office.log()[log:]] == ["calendar of u1: stays as it is"]
 
 
 def _then_lost(

@@ -77,6 +77,7 @@ def test_a_proposal_waits_in_the_inbox_and_is_mailed_to_the_organizer(invited: I
     (calendar,) = (part for part in mail.walk() if part.get_content_type() == "text/calendar")
     assert calendar.get_param("method") == "COUNTER"
     statuses = [entry.status for entry in office.log() if entry.method == "COUNTER"]
+    assert "inbox of u1" in {entry.destination for entry in office.log() if entry.method == "COUNTER"}
     assert sorted(statuses) == ["1.0", "1.1", "1.2"]
     assert office.text() == before[0]  # what became of the mail to the organizer is written on nobody's object
 
