@@ -20,7 +20,7 @@ from scheduling.ical.lines import ICalendarError, text as unescape
 from scheduling.ical.recur import parse as rule_of
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.timing import instance_of
-from scheduling.ical.values import DAY, Form, wall
+from scheduling.ical.values import DAY, Form, nearest_wall
 from scheduling.snapshot import Part, Party, Rid, Snapshot, read
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def _span(start: str, end: str) -> str:
 
 
 def _time(local: int) -> str:
-    return f"{wall(local):%H:%M}"
+    return f"{nearest_wall(local):%H:%M}"
 
 
 def _zone_name(zone: Zone, instant: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling import pagewording
 from scheduling.ical.recur import Frequency, Rule
-from scheduling.ical.values import wall
+from scheduling.ical.values import nearest_wall
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +36,7 @@ class Language:
 
     def day(self, local: int) -> str:
         """The date of ``local`` seconds."""
-        at: datetime = wall(local)
+        at: datetime = nearest_wall(local)
         return self.date.format(
             weekday=self.weekdays[at.weekday()], day=at.day, month=self.months[at.month - 1], year=at.year
         )

@@ -7,6 +7,7 @@ meeting is shown again. The answer is a REPLY that goes the way that one by mail
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 #: So many of the next dates of a series can be chosen one by one.
 _DATES: Final = 12
 _ALL: Final = "all"
+#: What ``str`` makes of a recurrence-id.
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 PARTSTATS: Final[Mapping[str, str]] = {"accept": "ACCEPTED", "maybe": "TENTATIVE", "decline": "DECLINED"}
 _ANSWERED: Final = {
     "ACCEPTED": "accepted", "TENTATIVE": "tentative", "DECLINED": "declined", "DELEGATED": "delegated",
@@ -183,10 +186,15 @@ def _answered_rids(visit: Visit, invitation: Invitation) -> tuple[Rid, ...]:
     scope = visit.form.get("for", _ALL)
     if scope == _ALL:
         return (None,) if invitation.whole else invitation.rids
-    rid = int(scope) if scope.lstrip("-").isdecimal() and len(scope) < 20 else None
+    rid = rid_in(scope)
     if rid is None or invitation.partstat(rid) is None:
         raise visit.stop(409, "gone")
     return (rid,)
+
+
+def rid_in(scope: str) -> int | None:
+    """The instance that a form names, as ``dates`` names them; None where the text is no number."""
+    return int(scope) if _NUMBER.fullmatch(scope) else None
 
 
 def _is_new(invitation: Invitation, rids: tuple[Rid, ...], partstat: str, comment: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from caldavd.public import invitations, pages
 from caldavd.public.visits import MOST_COMMENT, check_rate, comment_of
 from scheduling import proposals
-from scheduling.ical.values import DAY, EPOCH_ORDINAL, wall
+from scheduling.ical.values import DAY, EPOCH_ORDINAL, nearest_wall
 from scheduling.itip import Actor
 from scheduling.mailtext import Reader, facts, instance, zone_for
 
@@ -94,9 +94,9 @@ def _chosen(visit: Visit, invitation: Invitation) -> Rid:
     """The instance that is to be moved: what does not recur, or the one that was chosen, else the next one."""
     if not visit.snapshot.recurs and len(invitation.rids) == 1:
         return invitation.rids[0]
-    chosen = visit.form.get("for", "")
-    if chosen.lstrip("-").isdecimal() and len(chosen) < 20 and invitation.partstat(int(chosen)) is not None:
-        return int(chosen)
+    chosen = invitations.rid_in(visit.form.get("for", ""))
+    if chosen is not None and invitation.partstat(chosen) is not None:
+        return chosen
     if visit.ticket.rid is not None:
         return visit.ticket.rid
     coming = invitation.coming(now=visit.public.tx.now, limit=1)
@@ -150,7 +150,8 @@ def _typed(visit: Visit) -> _Typed:
 def _now(found: Instance, reader: Reader) -> _Typed:
     start, end = _bounds(found, reader)
     last = end - DAY if found.all_day else end
-    return _Typed(f"{wall(start):%Y-%m-%d}", f"{wall(start):%H:%M}", f"{wall(last):%Y-%m-%d}", f"{wall(last):%H:%M}")
+    first, final = nearest_wall(start), nearest_wall(last)
+    return _Typed(f"{first:%Y-%m-%d}", f"{first:%H:%M}", f"{final:%Y-%m-%d}", f"{final:%H:%M}")
 
 
 def _bounds(found: Instance, reader: Reader) -> tuple[int, int]:
@@ -185,7 +186,7 @@ def _proposed(visit: Visit, found: Instance) -> tuple[int, int]:
         raise _Wrong(visit.say("page-bad-order"))
     if end <= now - (DAY if found.floating else 0):
         raise _Wrong(visit.say("page-bad-past"))
-    if start > now + _FAR:
+    if end > now + _FAR:
         raise _Wrong(visit.say("page-bad-far"))
     return start, end
 

@@ -170,6 +170,7 @@ def duration_of(line: ContentLine) -> Duration:
 # --- value to text ---------------------------------------------------------------------------------------------------
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (local time has no zone)
+_FIRST, _LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001
 
 
 def wall(local: int) -> datetime:
@@ -178,6 +179,17 @@ def wall(local: int) -> datetime:
         return _EPOCH + timedelta(seconds=local)
     except OverflowError:
         raise ICalendarError("This lies outside of the years 1 to 9999.") from None
+
+
+def nearest_wall(local: int) -> datetime:
+    """``wall`` for showing: of what lies outside of the years 1 to 9999 the first or the last moment of them.
+
+    A time within these years may be outside of them in another zone.
+    """
+    try:
+        return _EPOCH + timedelta(seconds=local)
+    except OverflowError:
+        return _FIRST if local < 0 else _LAST
 
 
 def write_date(local: int) -> str:

@@ -238,6 +238,8 @@ def test_forms_that_make_no_sense(invited: Invited, office: Office) -> None:
         ("&".join(f"a{n}=1" for n in range(60)), FORM, 400),
         ("\xe4=1", FORM, 400),
         (urlencode(page.fields | {"do": "accept", "for": "x"}), FORM, 409),
+        (urlencode(page.fields | {"do": "accept", "for": "--5"}), FORM, 409),
+        (urlencode(page.fields | {"do": "accept", "for": "\u0663"}), FORM, 409),
         (urlencode(page.fields | {"do": "accept", "for": "-9" + "9" * 30}), FORM, 409),
         ("x" * 40_000, FORM, 413),
     ):

@@ -89,6 +89,33 @@ def test_no_form_breaks_the_server(office: Office, body: bytes) -> None:
     assert office.text() == before
 
 
+@pytest.mark.parametrize("chosen", ["--1", "-", "-" * 18 + "1", "\u0663", "9" * 18, "-1"])
+def test_a_date_that_is_none_is_not_proposed_for(office: Office, chosen: str) -> None:
+    office.put(meeting(more="RRULE:FREQ=DAILY;COUNT=3\r\n"))
+    page = office.page(office.links()["propose"])
+    assert page.send(do="propose", **{"for": chosen}, begin_date="2027-03-10", begin_time="09:00").status in (200, 409)
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_the_first_and_the_last_year_in_every_zone(office: Office, year: str) -> None:
+    day = "0101" if year == "0001" else "1231"
+    text = meeting(start=f"{year}{day}T003000", end=f"{year}{day}T220000")
+    office.put(text.replace(";TZID=Europe/Berlin:", ":").replace("000\r\n", "000Z\r\n"))
+    links = office.links()
+    for path in (links["accept"], links["propose"]):
+        for zone in ("Pacific/Kiritimati", "Pacific/Honolulu"):
+            page = office.page(f"{path}?zone={quote(zone)}")
+            assert (page.status, "Room 5" in page.text) == (200, True)
+
+
+def test_a_proposal_that_lasts_for_ages_is_far_away(office: Office) -> None:
+    office.put(meeting())
+    page = office.page(office.links()["propose"])
+    answer = page.send(do="propose", begin_date="2027-03-11", end_date="9999-12-31")
+    assert answer.status == 422
+    assert "COUNTER" not in {entry.method for entry in office.log()}
+
+
 def test_an_organizer_who_has_gone(office: Office) -> None:
     office.put(meeting())
     path = office.links()["accept"]
