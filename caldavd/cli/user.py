@@ -273,7 +273,8 @@ def _as_json(one: Principal) -> dict[str, object]:
 def remove(session: Session, name: str, yes: bool) -> None:
     """Remove somebody and all that is theirs.
 
-    With the account go all calendars, memberships and rights. This cannot be undone.
+    With the account go all calendars, memberships and rights. This cannot be undone. Nobody is told: meetings that they
+    organize stay in the calendars of others and keep their rooms, unless they are deleted before.
     """
     principal = session.read(lambda tx: principal_named(tx, name))
     confirm(f"Remove {name} ({principal.displayname}) and all that is in the home?", agreed=yes)
