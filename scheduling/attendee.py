@@ -113,17 +113,16 @@ class _Replies:
             yield from self._declined_all(address)
             return
         after, before = self.after, self.before
-        of_series: str | None = None
-        for rid, part in after.parts.items():
-            party = part.by_address.get(address)
-            if party is None:
-                continue
+        now = {rid: party.partstat for rid, part in after.parts.items() if (party := part.by_address.get(address))}
+        changed = set()
+        for rid, partstat in now.items():
             known = None if before is None else answer(before, rid, address)
-            changed = party.partstat != (known or _UNSET) or self.forced or self._says_more(part, address)
-            if rid is None and changed:
-                of_series = party.partstat
-            if changed or (of_series is not None and party.partstat != of_series):
-                yield rid, party.partstat
+            if partstat != (known or _UNSET) or self.forced or self._says_more(after.parts[rid], address):
+                changed.add(rid)
+        for rid, partstat in now.items():
+            base = None if rid is None else after.base_of(rid)
+            if rid in changed or (rid is not None and base in changed and partstat != now[base]):
+                yield rid, partstat
         if before is None:
             return
         for rid in sorted(after.exdates - before.exdates):
@@ -132,9 +131,9 @@ class _Replies:
         for rid in before.overrides:
             if rid in after.overrides or rid in after.exdates or address not in before.parts[rid].by_address:
                 continue
-            now = answer(after, rid, address) if after.master is not None else _DECLINED
-            if now is not None and now != answer(before, rid, address):
-                yield rid, now
+            left = answer(after, rid, address) if after.master is not None else _DECLINED
+            if left is not None and left != answer(before, rid, address):
+                yield rid, left
 
     def _declined_all(self, address: str) -> Iterator[tuple[Rid, str]]:
         assert self.before is not None

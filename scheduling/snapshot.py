@@ -9,7 +9,7 @@ times and dates are counted as if they were UTC, which is the same in every copy
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final, Literal
@@ -317,6 +317,11 @@ class Snapshot:
             return own or self.master
         at = bisect_right(self._ranges, rid)
         return self.parts[self._ranges[at - 1]] if at and self.master is not None else self.master
+
+    def base_of(self, rid: int) -> Rid:
+        """Which component would describe an instance that had none of its own."""
+        at = bisect_left(self._ranges, rid)
+        return self._ranges[at - 1] if at else None
 
     @cached_property
     def _ranges(self) -> list[int]:
