@@ -43,6 +43,8 @@ def test_on_home_and_principal(u1: Client) -> None:
         ("/principals/u1/", None),
     ):
         assert both in ask(u1, path, depth=depth).body.replace(b"\r\n ", b"")
+    # It is no busy time of its owner (RFC 6638 section 9.1); who asks the calendar itself is told what is in it.
+    assert b"FBTYPE=BUSY:20260310T220000Z/20260310T230000Z\r\n" in ask(u1, "/calendars/u1/free/").body
     assert b"FREEBUSY;" not in ask(u1, "/calendars/u1/", depth="0").body
     assert b"T220000Z" in ask(u1, "/calendars/u1/free/").body
 
