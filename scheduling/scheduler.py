@@ -132,7 +132,8 @@ class Scheduler:
         statuses = run.deliver(copy, out.messages, before=was)
         if text is not None and copy.text is not None:
             side: Literal["attendee", "organizer"] = "attendee" if out.role == "organizer" else "organizer"
-            delivered = {one for one in itip.misunderstood(text, on=side) if statuses.get(one, DELIVERED)[0] in "12"}
+            # Not where a mail is on its way: what becomes of it says more.
+            delivered = {one for one in itip.misunderstood(text, on=side) if statuses.get(one, DELIVERED) == DELIVERED}
             copy.text = itip.with_statuses(copy.text, dict.fromkeys(delivered, PARAM_IGNORED), on=side)
         if forwarded and copy.text is not None:
             copy.text = itip.with_statuses(copy.text, dict.fromkeys(forwarded, FORWARDED), on="attendee")

@@ -92,6 +92,31 @@ def test_changes_and_cancellations_follow(office: Office, sink: Sink) -> None:
     assert len({mail["References"] for _, mail in sink.mails}) == 1
 
 
+def test_who_delegates_to_somebody_elsewhere_is_told_what_became_of_it(office: Office, sink: Sink) -> None:
+    put(office, meeting("u2@example.org"))
+    u2 = office.client("u2")
+    href = u2.propfind("/calendars/u2/calendar/", "<D:getetag/>", depth=1).hrefs[1]
+    sent = u2.request("GET", href).body.decode().replace("\r\n ", "").replace(
+        "PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:u2",
+        'PARTSTAT=DELEGATED;DELEGATED-TO="mailto:bert@else.example":mailto:u2',
+    )  # fmt: skip
+    assert u2.put(href, sent).status == 204
+    for code in ("1.0", "1.1"):
+        text = u2.request("GET", href).body.decode().replace("\r\n ", "")
+        assert f"SCHEDULE-STATUS={code}:mailto:bert@else.example" in text
+        assert "ORGANIZER;SCHEDULE-STATUS=1.2:" in text
+        office.worker.drain()
+    assert len(sink.mails) == 1
+
+
+def test_a_force_send_that_is_not_known_does_not_hide_what_becomes_of_the_mail(office: Office) -> None:
+    loud = "ATTENDEE;SCHEDULE-FORCE-SEND=X-LOUD;PARTSTAT=NEEDS"
+    put(office, meeting("bert@else.example").replace("ATTENDEE;PARTSTAT=NEEDS", loud))
+    for code in ("1.0", "1.1"):
+        assert f"SCHEDULE-STATUS={code}:mailto:bert@else.example" in office.text()
+        office.worker.drain()
+
+
 def test_an_answer_of_somebody_here_is_no_mail_to_everybody_elsewhere(office: Office, sink: Sink) -> None:
     put(office, meeting("u2@example.org", "bert@else.example"))
     office.worker.drain()
