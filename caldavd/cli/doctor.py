@@ -13,6 +13,7 @@ from caldavd.cli.walk import Calendar, calendars, pages
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import validate
 from scheduling.indexing import differences, indexed
+from scheduling.posting import MAIL
 from storage.errors import StoreError
 from storage.rows import ObjectRow
 
@@ -27,7 +28,8 @@ def doctor(session: Session) -> None:
 
     Exit status 1 if anything is. Looks at the rows (numbers, removals, sizes, owners, hashes), at the calendars
     themselves (every object can be read, and the index says what its text says), and at the index of free and busy
-    time, also in Redis: its drift has to be 0. What is wrong with the index alone, `caldavd reindex` repairs.
+    time, also in Redis: its drift has to be 0. What is wrong with the index alone, `caldavd reindex` repairs. Says also
+    how many mails wait or were given up, which is no fault of the database.
     """
     found = 0
     try:
@@ -37,12 +39,24 @@ def doctor(session: Session) -> None:
                 click.echo(finding)
     except StoreError as error:
         raise Failure(str(error)) from error
+    _tell_of_mail(session)
     if found > _SHOWN:
         click.echo(f"… and {found - _SHOWN} more.")
     if found:
         click.echo(f"{found} findings.", err=True)
         raise SystemExit(1)
     click.echo("All is well.")
+
+
+def _tell_of_mail(session: Session) -> None:
+    counts = session.read(lambda tx: tx.queue.counts(MAIL))
+    waiting, failed = counts.get("waiting", 0), counts.get("failed", 0)
+    if waiting:
+        click.echo(
+            f"Mails that wait: {waiting}. `caldavd serve` sends them, or `caldavd worker` if [mail] worker is false."
+        )
+    if failed:
+        click.echo(f"Mails that were given up in the last 30 days: {failed}. `caldavd why UID` says for a meeting why.")
 
 
 def _findings(session: Session) -> Iterator[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from caldavd.cli.session import Session
+from scheduling.posting import MAIL
+from storage.rows import NewJob
 from storage.store import Transaction
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.cli.test_calendar import event, file_of
@@ -81,6 +83,22 @@ def test_clean_keeps_what_is_there(filled: Cli) -> None:
 def test_doctor_finds_nothing_where_nothing_is(filled: Cli) -> None:
     free_busy, well = filled("doctor").stdout.splitlines()
     assert free_busy.endswith("drift 0.")
+    assert well == "All is well."
+
+
+def test_doctor_says_how_many_mails_wait_or_were_given_up(filled: Cli) -> None:
+    session = Session(None)
+
+    def fail(tx: Transaction) -> None:
+        tx.queue.add(MAIL, [NewJob("a", b""), NewJob("b", b""), NewJob("c", b"")])
+        (job,) = tx.queue.lease(MAIL, limit=1, until=tx.now + 60)
+        tx.queue.fail(job, error="550")
+
+    session.write(fail)
+    session.close()
+    _, waiting, given_up, well = filled("doctor").stdout.splitlines()
+    assert waiting.startswith("Mails that wait: 2.")
+    assert "given up in the last 30 days: 1." in given_up
     assert well == "All is well."
 
 
