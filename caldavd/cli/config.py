@@ -51,6 +51,13 @@ def _notes(settings: Settings) -> Iterator[str]:
     for setting, file in files.items():
         if file is not None and not os.access(file, os.R_OK):
             yield f"{setting}: {file} is not there, or whoever runs this may not read it."
+    if mail.username and not mail.password:
+        yield "[mail] password is not set here; the server needs it, for example in CALDAVD_MAIL__PASSWORD."
+    if incoming.imap_host and not incoming.imap_password:
+        yield (
+            "[incoming] imap_password is not set here; the server needs it, for example in "
+            "CALDAVD_INCOMING__IMAP_PASSWORD."
+        )
     try:
         finder_of(settings.find_time, settings.rooms)
         free_busy_of(settings.freebusy)

@@ -43,6 +43,20 @@ def test_check_says_what_cannot_be_used_here(cli: Cli, folder: Path) -> None:
     assert notes[1].startswith("The ranker 'no_such:rank' cannot be had")
 
 
+def test_check_says_which_passwords_are_missing(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        '[server]\nbase_url = "https://c.example"\n[mail]\nsmtp_host = "m"\naddress = "c@example.org"\nusername = "c"\n'
+    )
+    text += '[incoming]\nimap_host = "m"\nimap_username = "c"\n'
+    (folder / "caldavd.toml").write_text(text, "utf-8")
+    notes = cli("config", "check").output.splitlines()[-2:]
+    assert notes[0].startswith("[mail] password is not set here")
+    assert notes[1].startswith("[incoming] imap_password is not set here")
+    monkeypatch.setenv("CALDAVD_MAIL__PASSWORD", "x")
+    monkeypatch.setenv("CALDAVD_INCOMING__IMAP_PASSWORD", "x")
+    assert "is not set here" not in cli("config", "check").output
+
+
 def test_check_shows_files_lists_and_sizes(cli: Cli, folder: Path) -> None:
     text = '[server]\ntls_certificate = "c.pem"\ntls_key = "k.pem"\ntrusted_proxies = ["10.0.0.0/8"]\n'
     (folder / "caldavd.toml").write_text(text + '[limits]\nmax_body_size = "30 MiB"\n', "utf-8")
