@@ -14,8 +14,6 @@ from scheduling.ical.lines import parse
 
 ICALENDAR: Final = "text/calendar"
 JCAL: Final = jcal.MEDIA_TYPE
-#: Content types of answers.
-ICALENDAR_TYPE: Final = "text/calendar; charset=utf-8"
 _SUFFIX: Final = "-jcal"
 
 

@@ -56,9 +56,6 @@ _OFFERED: Final = frozenset({"TRANSP", "CATEGORIES"})
 #: Components of a person (RFC 6638 3.2.2.1, item 5).
 PERSONAL_COMPONENTS: Final = frozenset({"VALARM"})
 
-#: Properties of the VCALENDAR that a message has, besides METHOD (RFC 5546 3.1.1).
-HEADER: Final = frozenset({"VERSION", "PRODID", "CALSCALE"})
-
 #: RFC 6638 7.1, 7.2, 7.3: "MUST NOT include this parameter in any scheduling messages"; and our own.
 REPLIED: Final = "X-CALDAVD-REPLIED"
 STAMP: Final = "X-CALDAVD-STAMP"

@@ -27,8 +27,6 @@ from caldavd.xml.names import dav
 from caldavd.xml.parse import Element, child, text_of
 from storage.rows import OBJECT_COLUMNS, Collection
 
-_CALENDAR_DATA = "{urn:ietf:params:xml:ns:caldav}calendar-data"
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
