@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 import click
 
@@ -12,6 +13,7 @@ from caldavd import incoming
 from caldavd.cli.session import Failure, Session, pass_session, table
 from caldavd.mail import postbox_of, worker_of
 from config import log
+from config.settings import Server
 from scheduling.addresses import normal
 from scheduling.guests import looked_up
 from scheduling.imip.poll import Unavailable
@@ -76,7 +78,7 @@ def why(session: Session, uid: str, who: str) -> None:
     user here, only messages from and to this address, or any address of theirs. Times are in UTC. The log goes back 90
     days.
     """
-    theirs = session.read(lambda tx: _addresses(tx, who)) if who else frozenset()
+    theirs = session.read(lambda tx: _addresses(tx, who, server=session.settings.server)) if who else frozenset()
 
     def page(after: int) -> list[tuple[int, JournalEntry]]:
         def work(tx: Transaction) -> list[tuple[int, JournalEntry]]:
@@ -95,11 +97,14 @@ def why(session: Session, uid: str, who: str) -> None:
     click.echo(table([_row(entry) for entry in found], ("time", "method", "from", "to", "status", "went to", "why")))
 
 
-def _addresses(tx: Transaction, who: str) -> frozenset[str]:
-    """All addresses, in normal form, of the user who is meant; of somebody elsewhere the one that is given."""
+def _addresses(tx: Transaction, who: str, *, server: Server) -> frozenset[str]:
+    """All addresses and URLs, in normal form, of the user who is meant; of somebody elsewhere the one that is given."""
     principal = looked_up(tx, (who,)).get(who)
-    known = {normal(one.uri) for one in principal.addresses} if principal is not None else set()
-    return frozenset(known or {normal(who)})
+    if principal is None:
+        return frozenset({normal(who)})
+    path = f"{server.prefix}/principals/{quote(principal.name)}/"
+    paths = {path, server.base_url + path}  # some clients invite principals by their URL
+    return frozenset(normal(one) for one in paths | {one.uri for one in principal.addresses})
 
 
 def _row(entry: JournalEntry) -> tuple[str, ...]:

@@ -70,10 +70,11 @@ def test_why_shows_the_log_of_a_meeting(ready: Cli) -> None:
 
 def test_why_knows_all_addresses_of_somebody_here(ready: Cli) -> None:
     ready("user", "add", "bob", "--no-password", "--email", "bob@here.example", "--email", "robert@here.example")
-    noted(entry("mailto:bob@here.example"), entry("mailto:robert@here.example"), entry(BERT))
+    theirs = ["mailto:bob@here.example", "mailto:robert@here.example", "/principals/bob"]
+    noted(*(entry(one) for one in [*theirs, BERT]))
     for who in ("bob", "robert@here.example", "BOB@here.example"):
         told = ready("why", "u", who).output.splitlines()[1:]
-        assert [line.split()[4] for line in told] == ["bob@here.example", "robert@here.example"]
+        assert [line.split()[4] for line in told] == [one.removeprefix("mailto:") for one in theirs]
 
 
 def test_why_pages_through_a_long_log(ready: Cli) -> None:
