@@ -104,12 +104,27 @@ def post_notice(
     if postbox is None or address is None or (message.method == "COUNTER" and not _is_open(message, before)):
         return
     own = replace(message, recipient=normal(address))
-    mail = Mail(own, before=before, reader_language=reader.language, reader_timezone=reader.timezone, notice=True)
+    mail = Mail(
+        own,
+        name=_known_as(message.sender, before),
+        before=before,
+        reader_language=reader.language,
+        reader_timezone=reader.timezone,
+        notice=True,
+    )
     tx.queue.add(MAIL, jobs([mail]))
     tx.after_commit(postbox.wake)
     where = "queued for mail, beside the inbox item"
     why = "Hardly any client shows a proposal, or the answer to one, in an inbox."
     tx.journal.add([JournalEntry(tx.now, own.uid, own.sender, own.recipient, own.method, PENDING, where, why)])
+
+
+def _known_as(address: str, stored: bytes) -> str:
+    """The name that somebody has in the reader's copy of a meeting; empty where there is none."""
+    snapshot = read(stored)
+    parts = snapshot.parts.values() if snapshot is not None else ()
+    parties = (one for part in parts for one in (part.organizer, *part.attendees) if one is not None)
+    return next((name for one in parties if one.address == address and (name := one.line.param("CN"))), "")
 
 
 def _is_open(proposal: Message, stored: bytes) -> bool:

@@ -325,6 +325,17 @@ def test_somebody_here_proposes_by_the_outbox_and_is_declined(office: Office) ->
     assert {one.status for one in office.log() if one.method == "DECLINECOUNTER"} == {"1.0", "1.1", "1.2"}
 
 
+def test_who_proposes_is_called_as_in_the_organizers_meeting(office: Office) -> None:
+    """Clients leave CN out of what they post."""
+    office.put(meeting(U2).replace(f"RSVP=TRUE:mailto:{U2}", f"RSVP=TRUE;CN=Bob Brown:mailto:{U2}"))
+    office.mails()
+    later = meeting(U2, start="20270311T093000", end="20270311T101500")
+    assert posted(office, "u2", "COUNTER", later).status == 200
+    ((to, mail),) = office.mails()
+    assert (to, mail["From"].partition(" <")[0]) == (U1, "Bob Brown")
+    assert mail.get_body(("plain",)).get_content().startswith("Bob Brown proposes a change.")  # type: ignore[union-attr]
+
+
 def test_the_same_proposal_by_the_outbox_twice_is_one(office: Office) -> None:
     office.put(meeting(U2))
     office.mails()
