@@ -43,7 +43,7 @@ def doctor(session: Session) -> None:
     if found > _SHOWN:
         click.echo(f"… and {found - _SHOWN} more.")
     if found:
-        click.echo(f"{found} findings.", err=True)
+        click.echo("1 finding." if found == 1 else f"{found} findings.", err=True)
         raise SystemExit(1)
     click.echo("All is well.")
 

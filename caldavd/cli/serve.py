@@ -37,15 +37,16 @@ _GRACE_SECONDS = 15
 @click.command()
 @click.option("--host", help="Listen on this address instead of [server] host.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Listen on this port instead of [server] port.")
+@click.option("--workers", type=click.IntRange(1, 256), help="So many processes instead of [server] workers.")
 @click.option(
     "--first-run",
     is_flag=True,
     help="Make the database, or bring it to this version, and a first user with a random password if there is nobody.",
 )
 @pass_session
-def serve(session: Session, host: str | None, port: int | None, first_run: bool) -> None:
+def serve(session: Session, host: str | None, port: int | None, workers: int | None, first_run: bool) -> None:
     """Serve calendars until Ctrl-C or SIGTERM."""
-    for key, value in (("HOST", host), ("PORT", port)):
+    for key, value in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
         if value is not None:
             os.environ[f"CALDAVD_SERVER__{key}"] = str(value)
     if session.file:

@@ -120,6 +120,16 @@ def test_the_first_run_makes_a_database_and_a_user_who_can_log_in(serve: Serve, 
     assert again.ended() == 0
 
 
+def test_as_many_workers_as_are_asked_for(serve: Serve) -> None:
+    served = serve("--first-run", "--workers", "3").ready()
+    children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")
+    deadline = time.monotonic() + 20
+    while len(children.read_text("ascii").split()) < 3:
+        assert time.monotonic() < deadline, served.output
+        time.sleep(0.05)
+    assert served.propfind("/", served.login())[0] == 207
+
+
 def test_passwords_are_never_the_same(serve: Serve, tmp_path: Path) -> None:
     first = serve("--first-run").ready().login()
     (tmp_path / "caldavd.db").rename(tmp_path / "old.db")
