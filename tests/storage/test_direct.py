@@ -41,6 +41,8 @@ def _furnish(tx: Transaction) -> None:
 
 
 def _answers(tx: Transaction) -> list[Any]:
+    anna = tx.principals.by_name("anna")
+    assert anna is not None
     found = tx.collections.find("anna", ("work", "a.ics"), columns=OBJECT_COLUMNS | {"body", "spans"})
     assert found is not None
     assert found.object is not None
@@ -55,8 +57,8 @@ def _answers(tx: Transaction) -> list[Any]:
         tx.principals.for_login("bert"),
         tx.principals.for_login("anna"),
         tx.principals.for_login("nobody"),
-        *(tx.properties.of([owner], principal_id=who, names=[name]) for who in (0, 1, 2)),
-        tx.properties.of([owner], principal_id=1, names=[("DAV:", "y")]),
+        *(tx.properties.of([owner], principal_id=who, names=[name]) for who in (0, anna.id, anna.id + 1)),
+        tx.properties.of([owner], principal_id=anna.id, names=[("DAV:", "y")]),
     ]
 
 
@@ -65,7 +67,7 @@ def test_both_ways_give_the_same(house: House) -> None:
     house.write(_furnish)
 
     def stored(tx: Transaction) -> None:
-        for who, xml in ((0, b"<x>all</x>"), (1, b"<x>mine</x>")):
+        for who, xml in ((0, b"<x>all</x>"), (house.principal_id, b"<x>mine</x>")):
             tx.properties.set(StoredProperty(Owner("object", row.id), who, "DAV:", "x", xml))
 
     house.locked(stored)
