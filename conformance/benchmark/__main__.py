@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -144,6 +145,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="workloads whose title holds this text")
     parser.add_argument("--keep", action="store_true", help="keep the table and the chart in conformance/results/")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended in this case, too
     count, rounds = (1000, 2) if chosen.quick else (chosen.events, chosen.rounds)
     unknown = set(chosen.servers.split(",")) - set(PEERS)
     if unknown:

@@ -284,8 +284,7 @@ daemonize = no
 [www]
 user = {user}
 group = {group}
-listen = {folder}/fpm.sock
-listen.owner = {user}
+listen = 127.0.0.1:{fpm}
 pm = static
 pm.max_children = 8
 """
@@ -309,7 +308,7 @@ http {{
             fastcgi_param SCRIPT_FILENAME {folder}/server.php;
             fastcgi_param SCRIPT_NAME "";
             fastcgi_keep_conn on;
-            fastcgi_pass unix:{folder}/fpm.sock;
+            fastcgi_pass 127.0.0.1:{fpm};
         }}
     }}
 }}
@@ -325,10 +324,10 @@ def sabre() -> Iterator[Running]:
     if fpm is None or not _SABRE.exists() or shutil.which("nginx", path="/usr/sbin") is None:
         packages = "php-sabre-dav php-fpm php-sqlite3 php-xml php-mbstring nginx-light"
         raise Missing(f"apt-get install --no-install-recommends {packages}")
-    port = server.free_port()
+    port, fpm_port = server.free_port(), server.free_port()
     with _folder("sabre") as folder:
         user, group = ("www-data", "www-data") if getpass.getuser() == "root" else (getpass.getuser(),) * 2
-        words = {"folder": folder, "user": user, "group": group, "port": port}
+        words = {"folder": folder, "user": user, "group": group, "port": port, "fpm": fpm_port}
         for name, text in (("server.php", _PHP), ("fpm.conf", _FPM), ("nginx.conf", _NGINX)):
             (folder / name).write_text(text.format(**words), "utf-8")
         with sqlite3.connect(folder / "db.sqlite") as database:
@@ -338,9 +337,11 @@ def sabre() -> Iterator[Running]:
         folder.chmod(0o755)
         if user == "www-data":
             subprocess.run(["/bin/chown", "-R", f"{user}:{group}", str(folder)], check=True)
-        # One shell, so that both end together.
-        command = f"{fpm} -F -y {folder}/fpm.conf & exec /usr/sbin/nginx -c {folder}/nginx.conf"
-        with running(["/bin/sh", "-c", command], folder, port) as pid:
+        nginx = ["/usr/sbin/nginx", "-c", str(folder / "nginx.conf")]
+        with (
+            running([str(fpm), "-F", "-y", str(folder / "fpm.conf")], folder, fpm_port),
+            running(nginx, folder, port) as pid,
+        ):
             yield Running(
                 f"sabre/dav {_sabre_version()}",
                 Login(port, "user01", "user01"),
