@@ -12,9 +12,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-#: Names that nothing stored may take: at the root (design section 2).
-RESERVED_ROOT: Final = frozenset("api web rsvp freebusy push timezones metrics health .well-known".split())
-#: Of those, what is answered before anybody has logged in (:mod:`caldavd.public`).
+#: What is answered at the root before anybody has logged in (:mod:`caldavd.public`).
 PUBLIC_ROOT: Final = frozenset({"rsvp", "freebusy"})
 #: Names in every home that belong to features of their own.
 RESERVED_HOME: Final = frozenset("inbox outbox notifications attachments".split())

@@ -36,17 +36,17 @@ def run(context: Context, resource: Resource) -> Response:
     resources: list[Resource] = []
     if not (preferences.depth_noroot and depth):
         resources.append(resource)
-    told = _told(context, resource) if depth else None
+    root = context.request.xml()
+    told = _told(context, resource, root) if depth else None
     if depth and told is None:
         resources += members(context, resource)
-    body = multistatus(chain(_answer(context, resources, minimal=preferences.minimal), told or ()))
+    body = multistatus(chain(_answer(context, resources, root, minimal=preferences.minimal), told or ()))
     headers = preferences.applied("return=minimal", "depth-noroot") | {"Vary": "Brief, Prefer"}
     return xml(207, body, headers)
 
 
-def _told(context: Context, resource: Resource) -> Iterator[str] | None:
+def _told(context: Context, resource: Resource, root: Element | None) -> Iterator[str] | None:
     """The members of a calendar or inbox without a resource for each, where so little is asked of them."""
-    root = context.request.xml()
     prop = child(root, dav("prop")) if root is not None else None
     if prop is None or resource.kind not in (CALENDAR, INBOX) or not context.access.has(resource, READ):
         return None
@@ -58,8 +58,7 @@ def _told(context: Context, resource: Resource) -> Iterator[str] | None:
     return how.responses(resource.href, delta.changed)
 
 
-def _answer(context: Context, resources: list[Resource], *, minimal: bool) -> Iterable[str]:
-    root = context.request.xml()
+def _answer(context: Context, resources: list[Resource], root: Element | None, *, minimal: bool) -> Iterable[str]:
     if root is None:
         return all_properties(context, resources)
     if root.tag != dav("propfind"):

@@ -1,8 +1,8 @@
 """Listings of thousands of members, from rows straight to text.
 
 What a client asks of every member when it looks for changes is their ETags, sometimes with the type (PROPFIND Depth 1,
-``sync-collection``, ``calendar-query`` without data). For those few properties the table of properties is gone round:
-no resource is made for a row, and only the columns that are shown are read. The text is the same to the byte as that of
+``sync-collection``). For those few properties the table of properties is gone round: no resource is made for a row, and
+only the columns that are shown are read. The text is the same to the byte as that of
 :func:`caldavd.properties.registry.responses`; a test compares the two.
 """
 
