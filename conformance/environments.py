@@ -33,6 +33,15 @@ def environment(name: str) -> Path:
     return place / "bin"
 
 
+def version_of(name: str, package: str) -> str:
+    """The version of a package in the environment."""
+    script = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+    done = subprocess.run(
+        [environment(name) / "python", "-c", script, package], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def sources(name: str, requirement: str) -> Path:
     """The unpacked source distribution of `requirement` (`name==version`), which holds the tests a wheel leaves out."""
     place = FOLDER / "sources"

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from conformance.environments import environment
+from conformance.environments import environment, version_of
 from conformance.target import Target
 from conformance.verdicts import Outcome, Verdict, named
 
@@ -31,10 +31,8 @@ OUTCOMES |= {"unknown": Outcome.SKIP, "?": Outcome.SKIP}
 
 def version(_: Path) -> str:
     """The version of the tester and of the library it uses."""
-    python = environment("pycaldav") / "python"
-    script = "from importlib.metadata import version as v; print(v('caldav-server-tester'), 'with caldav', v('caldav'))"
-    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
-    return f"caldav-server-tester {done.stdout.strip()}"
+    tester, library = (version_of("pycaldav", package) for package in ("caldav-server-tester", "caldav"))
+    return f"caldav-server-tester {tester} with caldav {library}"
 
 
 def run(target: Target, folder: Path) -> Iterator[Verdict]:

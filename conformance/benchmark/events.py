@@ -99,13 +99,14 @@ def instants(number: int, count: int) -> list[tuple[datetime, datetime]]:
     return found
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """A UTC DATE-TIME of iCalendar."""
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def matching(count: int, span: tuple[str, str]) -> dict[str, int]:
     """The names of the events with an instance in ``span``, and how many VEVENTs each has."""
-    start, end = map(_instant, span)
+    start, end = map(instant, span)
     return {
         name_of(number): 1 + (number % 10 == 2)
         for number in range(count)
@@ -115,7 +116,7 @@ def matching(count: int, span: tuple[str, str]) -> dict[str, int]:
 
 def busy(count: int, span: tuple[str, str]) -> list[tuple[datetime, datetime]]:
     """The busy time within ``span``, disjoint and in order."""
-    start, end = map(_instant, span)
+    start, end = map(instant, span)
     found = sorted(
         (max(low, start), min(high, end))
         for number in range(count)

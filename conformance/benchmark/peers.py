@@ -27,7 +27,7 @@ from typing import Final
 from conformance import server
 from conformance.benchmark import events
 from conformance.benchmark.wire import Connection, Login, WrongAnswer
-from conformance.environments import InstallError, environment
+from conformance.environments import InstallError, environment, version_of
 
 #: Who is asked about in the free/busy workload: the fixed accounts of ``conformance.server``.
 PEOPLE: Final = tuple([f"user{n:02}" for n in range(1, 41)] + [f"location{n:02}" for n in range(1, 11)])
@@ -151,7 +151,7 @@ def radicale() -> Iterator[Running]:
         command += ["--worker-class", "gthread", "--threads", "8", "--keep-alive", "60", "--log-level", "error"]
         command += ["--env", f"RADICALE_CONFIG={folder}/config", "radicale"]
         with running(command, folder, port) as pid:
-            found = _version_in(programs, "Radicale")
+            found = version_of("radicale", "Radicale")
             yield Running(f"Radicale {found}", Login(port, "user01", "user01"), f"/user01/{_CALENDAR}/", pid)
 
 
@@ -164,15 +164,9 @@ def xandikos() -> Iterator[Running]:
         command = [str(programs / "xandikos"), "serve", "--directory", str(folder / "dav"), "--defaults"]
         command += ["--listen-address", "127.0.0.1", "--port", str(port), "--current-user-principal", "/user01/"]
         with running(command, folder, port) as pid:
-            found = _version_in(programs, "xandikos")
+            found = version_of("xandikos", "xandikos")
             login = Login(port, "user01", "user01")
             yield Running(f"Xandikos {found}", login, f"/user01/calendars/{_CALENDAR}/", pid)
-
-
-def _version_in(programs: Path, package: str) -> str:
-    script = f"from importlib.metadata import version as v; print(v({package!r}))"
-    done = subprocess.run([programs / "python", "-c", script], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 # --- Cyrus -----------------------------------------------------------------------------------------------------------

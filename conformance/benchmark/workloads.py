@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from conformance.benchmark import events
@@ -293,16 +293,12 @@ def _busy_in(body: bytes) -> list[tuple[datetime, datetime]]:
 
 
 def _period(start: str, end: str) -> tuple[datetime, datetime]:
-    low = _instant(start)
+    low = events.instant(start)
     if not end.startswith("P"):
-        return low, _instant(end)
+        return low, events.instant(end)
     found = _DURATION.fullmatch(end)
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0,) * 5
     return low, low + timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _instant(text: str) -> datetime:
-    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 # --- sync ------------------------------------------------------------------------------------------------------------
