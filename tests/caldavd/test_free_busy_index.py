@@ -42,7 +42,7 @@ from tests.caldavd.client import Client, NamesAreEnough
 from tests.caldavd.conftest import _accounts
 from tests.caldavd.sharing import principal
 from tests.scheduling.busy_world import HOUR, MONDAY, Recording, object_of, random_object
-from tests.scheduling.redis_servers import Cluster, Server, Wire
+from tests.scheduling.redis_servers import Cluster, Server, Wire, mishaps
 from tests.storage.databases import KINDS, Databases
 
 PEOPLE = ("u1", "u2", "u3")
@@ -396,29 +396,7 @@ def test_redis_flushed_restarted_filled_with_old_copies_slowed_and_cut_off(
     with Server(tmp_path) as server, closing(Wire(server.port)) as wire:
         indexes = [RedisIndex(wire.url, timeout=0.2, pause=0.02), RedisIndex(server.url, timeout=0.2, pause=0.02)]
         play = make(seed, *indexes)
-
-        def flush(_random: Random) -> None:
-            with closing(server.client()) as client:
-                client.flushall()
-
-        def evict(random: Random) -> None:
-            with closing(server.client()) as client:
-                keys = sorted(client.keys("caldavd:*"))
-                for key in random.sample(keys, len(keys) // 3):
-                    client.delete(key)
-
-        def restart(_random: Random) -> None:
-            server.restart()
-
-        def slow(random: Random) -> None:
-            wire.delay = random.choice((0, 0, 0.01, 0.3))
-
-        def cut(random: Random) -> None:
-            wire.remaining = random.choice((None, None, 0, 20, 200, 2000))
-            if wire.remaining is None:
-                wire.cut()
-
-        play.mishaps = [flush, evict, restart, slow, slow, cut, cut]
+        play.mishaps = mishaps(server, wire)
         try:
             play.run()
             assert play.workers[1].index.hits > 20, "otherwise nothing was tried"

@@ -7,8 +7,10 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from random import Random
 from typing import Any, Self
 
 import pytest
@@ -227,3 +229,30 @@ class Wire:
         self.cut()
         for thread in self._threads:
             thread.join(5)
+
+
+def mishaps(server: Server, wire: Wire) -> list[Callable[[Random], None]]:
+    """What befalls a Redis and the way to it; the more frequent ones stand there twice."""
+
+    def flush(_random: Random) -> None:
+        with closing(server.client()) as client:
+            client.flushall()
+
+    def evict(random: Random) -> None:
+        with closing(server.client()) as client:
+            keys = sorted(client.keys("caldavd:*"))
+            for key in random.sample(keys, len(keys) // 3):
+                client.delete(key)
+
+    def restart(_random: Random) -> None:
+        server.restart()
+
+    def slow(random: Random) -> None:
+        wire.delay = random.choice((0, 0, 0.01, 0.3))
+
+    def cut(random: Random) -> None:
+        wire.remaining = random.choice((None, None, 0, 20, 200, 2000))
+        if wire.remaining is None:
+            wire.cut()
+
+    return [flush, evict, restart, slow, slow, cut, cut]

@@ -23,7 +23,7 @@ from storage.rows import CollectionKind, NewObject
 from storage.store import Transaction
 from tests.caldavd.sharing import statements
 from tests.scheduling.busy_world import HOUR, MONDAY, Calendar, Recording, World, object_of, random_object
-from tests.scheduling.redis_servers import Cluster, Server, Wire
+from tests.scheduling.redis_servers import Cluster, Server, Wire, mishaps
 
 HORIZON = Horizon(MONDAY - 2 * WEEK, MONDAY + 5 * WEEK)
 MONTH = 31 * DAY
@@ -121,29 +121,7 @@ def test_redis_is_right_flushed_restarted_slowed_cut_off_and_filled_with_old_cop
     with Server(tmp_path) as server, closing(Wire(server.port)) as wire:
         indexes = [RedisIndex(wire.url, timeout=0.2, pause=0.02), RedisIndex(server.url, timeout=0.2, pause=0.02)]
         trouble = Trouble(*indexes)
-
-        def flush(_random: Random) -> None:
-            with closing(server.client()) as client:
-                client.flushall()
-
-        def evict(random: Random) -> None:
-            with closing(server.client()) as client:
-                keys = sorted(client.keys("caldavd:*"))
-                for key in random.sample(keys, len(keys) // 3):
-                    client.delete(key)
-
-        def restart(_random: Random) -> None:
-            server.restart()
-
-        def slow(random: Random) -> None:
-            wire.delay = random.choice((0, 0, 0.01, 0.3))
-
-        def cut(random: Random) -> None:
-            wire.remaining = random.choice((None, None, 0, 20, 200, 2000))
-            if wire.remaining is None:
-                wire.cut()
-
-        trouble.mishaps = [flush, evict, restart, slow, slow, cut, cut]
+        trouble.mishaps = mishaps(server, wire)
         try:
             Play(world, trouble, seed)
             assert trouble.indexes[1].hits > 20, "otherwise nothing was tried"
