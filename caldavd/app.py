@@ -33,8 +33,8 @@ from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
 from config import log as logs
-from scheduling.diaries import FreeBusy
 from scheduling.finder import Finder
+from scheduling.freebusy.diaries import FreeBusy
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
 from storage.errors import StoreError

@@ -10,8 +10,8 @@ from caldavd.locks import HeldLocks
 from caldavd.request import Request
 from caldavd.router import Location, Router
 from config.settings import Limits
-from scheduling.diaries import FreeBusy
 from scheduling.finder import Finder
+from scheduling.freebusy.diaries import FreeBusy
 from scheduling.scheduler import Scheduler
 from storage.rows import Principal
 from storage.store import Store, Transaction

@@ -10,10 +10,10 @@ from caldavd.router import Router
 from config.settings import FindTime, Rooms
 from scheduling.bookings import Defaults
 from scheduling.finder import Finder
+from scheduling.freebusy.working_hours import shifts
 from scheduling.gathering import Readable
 from scheduling.ranking import named_ranker, rank
 from scheduling.slots import Settings, Weights
-from scheduling.working_hours import shifts
 from storage.rows import CollectionKind
 from storage.store import Transaction
 

@@ -22,7 +22,7 @@ from caldavd.schedulers import scheduler_of
 from caldavd.stores import store_of
 from config import load, log
 from config.settings import Settings
-from scheduling.index_open import free_busy_of
+from scheduling.freebusy.index_open import free_busy_of
 from scheduling.posting import Postbox
 from storage.store import Store
 

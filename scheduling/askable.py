@@ -12,7 +12,7 @@ from typing import Final
 
 from scheduling.bookings import ANSWERING, Defaults
 from scheduling.deliverable import Right, may_deliver
-from scheduling.diaries import Diary, FreeBusy
+from scheduling.freebusy.diaries import Diary, FreeBusy
 from scheduling.guests import Guests, looked_up
 from scheduling.ical.periods import Busy, BusyPeriod
 from scheduling.rooms import Rules

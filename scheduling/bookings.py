@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from scheduling import itip
-from scheduling.diaries import zone_of_principal
+from scheduling.freebusy.diaries import zone_of_principal
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.values import DAY
 from scheduling.message import Message

@@ -14,15 +14,15 @@ from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING, Final
 
+from scheduling.freebusy.index import QUARTER, bits_of
 from scheduling.ical.periods import Busy, BusyPeriod, merge
-from scheduling.index import QUARTER, bits_of
 from scheduling.ranking import rank, who_is_busy
 from scheduling.slots import Attendee, Candidate, NotAWish, Settings, Suggestion, local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from scheduling.availability import Availability
+    from scheduling.freebusy.availability import Availability
     from scheduling.slots import Ranker, Ranking, Room, Wish
 
 #: So many rooms of a slot are compared, where it matters which one it is, and named.

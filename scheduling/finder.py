@@ -14,15 +14,15 @@ from typing import Final, Literal
 from scheduling import find_time
 from scheduling.askable import askable
 from scheduling.bookings import Defaults
-from scheduling.diaries import FreeBusy, zone_of_principal
+from scheduling.freebusy.diaries import FreeBusy, zone_of_principal
+from scheduling.freebusy.index import QUARTER
+from scheduling.freebusy.working_hours import Shift
 from scheduling.gathering import Gathering, Readable
 from scheduling.guests import Guests
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.values import DAY
-from scheduling.index import QUARTER
 from scheduling.ranking import rank
 from scheduling.slots import NOWHERE, Attendee, NotAWish, Place, Ranker, Room, Settings, Suggestion
-from scheduling.working_hours import Shift
 from storage.rows import Principal
 from storage.store import Transaction
 

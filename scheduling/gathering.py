@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling import find_time, habits, whereabouts
 from scheduling.askable import Askable, RoomOffer, name_of
-from scheduling.availability import Availability
-from scheduling.busy import BusyCalendar, BusyTimes
-from scheduling.diaries import Diary, FreeBusy
+from scheduling.freebusy.availability import Availability
+from scheduling.freebusy.busy import BusyCalendar, BusyTimes
+from scheduling.freebusy.diaries import Diary, FreeBusy
+from scheduling.freebusy.index import QUARTER, WEEK, week_start
+from scheduling.freebusy.working_hours import filled, hours_of
 from scheduling.ical.periods import Busy, clip, merge
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.values import DAY
-from scheduling.index import QUARTER, WEEK, week_start
 from scheduling.slots import NOWHERE, Answered, Attendee, Engagement, NotAWish, Room, Wish
-from scheduling.working_hours import filled, hours_of
 from storage.rows import ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 

@@ -21,7 +21,7 @@ from scheduling.slots import Answered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from scheduling.busy import BusyCalendar
+    from scheduling.freebusy.busy import BusyCalendar
     from scheduling.ical.periods import BusyPeriod
     from storage.rows import ObjectRow
 

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from config.clock import system_clock
-from scheduling.freebusy import blocking_of
+from scheduling.freebusy.index import WEEK
+from scheduling.freebusy.vfreebusy import blocking_of
 from scheduling.ical.bounds import check_instances
 from scheduling.ical.digest import DIGEST_VERSION, digest
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import CalendarObject, check_dates, validate
 from scheduling.ical.values import DAY
-from scheduling.index import WEEK
 from storage.rows import NewObject, ObjectRow
 
 #: The media type of every stored calendar object (RFC 5545 section 8.1).

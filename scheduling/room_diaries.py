@@ -10,12 +10,12 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from scheduling.availability import PROPERTIES, availability
-from scheduling.busy import BLOCKING, BusyCalendar, spans_of
-from scheduling.diaries import availability_in
-from scheduling.freebusy import busy
+from scheduling.freebusy.availability import PROPERTIES, availability
+from scheduling.freebusy.busy import BLOCKING, BusyCalendar, spans_of
+from scheduling.freebusy.diaries import availability_in
+from scheduling.freebusy.index import Version
+from scheduling.freebusy.vfreebusy import busy
 from scheduling.ical.periods import Busy, BusyPeriod, merge
-from scheduling.index import Version
 from scheduling.rooms import Diary
 from storage.rows import CollectionKind
 

@@ -13,15 +13,15 @@ from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
+from scheduling.freebusy.index import QUARTER
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC
 from scheduling.ical.values import DAY
-from scheduling.index import QUARTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from scheduling.availability import Availability
+    from scheduling.freebusy.availability import Availability
     from scheduling.ical.timezones import Zone
 
 _EARTH_KM: Final = 6371.0

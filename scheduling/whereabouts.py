@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from scheduling.freebusy import kind_of
+from scheduling.freebusy.vfreebusy import kind_of
 from scheduling.ical.lines import ICalendarError, parse, text
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget

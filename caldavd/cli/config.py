@@ -11,7 +11,7 @@ from caldavd.cli.session import Session, pass_session
 from caldavd.finding import finder_of
 from config.sample import render, toml_value
 from config.settings import Settings, without_password
-from scheduling.index_open import free_busy_of
+from scheduling.freebusy.index_open import free_busy_of
 
 
 @click.group()

@@ -15,12 +15,12 @@ import click
 
 from caldavd.cli.session import Failure, Session, all_principals
 from config.settings import without_password
-from scheduling.busy import BusyCalendar, Whose
-from scheduling.diaries import FreeBusy
-from scheduling.index import FreeBusyIndex
-from scheduling.index_check import Comparison, compare
-from scheduling.index_memory import MemoryIndex
-from scheduling.index_open import free_busy_of
+from scheduling.freebusy.busy import BusyCalendar, Whose
+from scheduling.freebusy.diaries import FreeBusy
+from scheduling.freebusy.index import FreeBusyIndex
+from scheduling.freebusy.index_check import Comparison, compare
+from scheduling.freebusy.index_memory import MemoryIndex
+from scheduling.freebusy.index_open import free_busy_of
 from storage.store import Transaction
 
 #: Principals whose calendars are looked at together, and calendars that are compared in one transaction.

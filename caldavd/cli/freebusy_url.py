@@ -6,7 +6,7 @@ import click
 
 from caldavd.cli.session import Session, pass_session, principal_named
 from config.settings import Settings
-from scheduling.links import PURPOSE, token_of
+from scheduling.freebusy.links import PURPOSE, token_of
 from storage.store import Transaction
 
 

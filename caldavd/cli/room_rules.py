@@ -25,8 +25,8 @@ from caldavd.privileges import (
 )
 from caldavd.provision import set_text
 from caldavd.xml.names import caldav
-from scheduling.availability import PROPERTIES as HOURS
 from scheduling.bookings import ANSWERING
+from scheduling.freebusy.availability import PROPERTIES as HOURS
 from scheduling.scheduler import INBOX
 from storage.rows import Ace, Beyond, Booking, BookingPolicy, Collection, CollectionKind, Owner, Principal
 from storage.store import Transaction

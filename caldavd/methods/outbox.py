@@ -2,8 +2,8 @@
 
 ``Originator`` and ``Recipient`` are headers of old drafts: the ATTENDEEs count (clients.md rule 31). Each attendee gets
 one ``C:response``, in their order. Who may ask whom is in ``scheduling.deliverable``, what makes somebody busy in
-``scheduling.diaries``. However many attendees there are, it is four statements: the people, their calendars, the ACEs
-of their inboxes, and what the index does not know.
+``scheduling.freebusy.diaries``. However many attendees there are, it is four statements: the people, their calendars,
+the ACEs of their inboxes, and what the index does not know.
 
 KDE asks in another way (clients.md section 12.4): it sends its question, which names nobody who asks, to the *inbox* of
 whom it is about. Who may ask there is answered the same for the inbox's owner.
@@ -31,11 +31,11 @@ from caldavd.response import Response, xml
 from caldavd.router import BadPath, OtherServer, Space
 from caldavd.xml.fragment import document, element, href, text
 from caldavd.xml.names import caldav, dav
-from scheduling import freebusy
 from scheduling.addresses import normal
-from scheduling.busy import BusyTimes
 from scheduling.deliverable import Right, may_deliver
-from scheduling.diaries import Diary
+from scheduling.freebusy import vfreebusy
+from scheduling.freebusy.busy import BusyTimes
+from scheduling.freebusy.diaries import Diary
 from scheduling.ical.lines import Component, ContentLine, ICalendarError, parse, text as unescape
 from scheduling.ical.timezones import UTC, Zones
 from scheduling.ical.values import duration_of, moment_of
@@ -195,7 +195,7 @@ def _response(
     known = times[principal.id]
     if not known.complete:
         return _closed(recipient, _TOO_MUCH, element(dav("responsedescription"), text(_LESS)))
-    answer = freebusy.answer(
+    answer = vfreebusy.answer(
         known.periods,
         question.start,
         question.end,

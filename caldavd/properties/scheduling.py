@@ -19,7 +19,7 @@ from caldavd.router import BadPath, OtherServer, Space
 from caldavd.xml.fragment import href, text
 from caldavd.xml.names import caldav, cs, dav, split
 from caldavd.xml.parse import Element, child, parse, text_of
-from scheduling.availability import check_property
+from scheduling.freebusy.availability import check_property
 from scheduling.ical.lines import ICalendarError
 from storage.rows import Collection, CollectionKind
 

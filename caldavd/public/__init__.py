@@ -17,7 +17,7 @@ from caldavd.errors import DavError
 from caldavd.request import Request
 from caldavd.response import Response
 from caldavd.router import Router
-from scheduling.diaries import FreeBusy
+from scheduling.freebusy.diaries import FreeBusy
 from scheduling.running import NeedHomes
 from scheduling.scheduler import Scheduler
 from storage.store import Store, Transaction

@@ -19,10 +19,10 @@ from typing import Final
 from caldavd.errors import DavError, bad_request, not_found
 from caldavd.public import Method, Public, Space
 from caldavd.response import Response
-from scheduling import freebusy
+from scheduling.freebusy import vfreebusy
+from scheduling.freebusy.links import PURPOSE, is_token, principal_in
 from scheduling.ical.lines import ContentLine, ICalendarError
 from scheduling.ical.values import DAY, duration
-from scheduling.links import PURPOSE, is_token, principal_in
 from storage.rows import Principal
 
 _USUAL_DAYS: Final = 42
@@ -73,7 +73,7 @@ def run(public: Public) -> Response:
     found = public.freebusy.busy_times(public.tx, [who], start, end, epoch=public.store.epoch)[who.id]
     if not found.complete:
         raise DavError(507, "There is too much in these calendars for an answer about so long a time: ask for less.")
-    body = freebusy.answer(
+    body = vfreebusy.answer(
         found.periods,
         start,
         end,

@@ -4,7 +4,7 @@ Depth 0 and none on a calendar mean its members, as for calendar-query; on a hom
 calendars directly in it, infinity all below. On a principal (Evolution asks there, clients.md section 4) all calendars
 of its home count, whatever Depth says, and so do its working hours. Transparent calendars
 (``schedule-calendar-transp``, RFC 6638 section 9.1) count only where they are asked themselves. It needs
-``CALDAV:read-free-busy`` alone, on each calendar. What makes busy is in ``scheduling.diaries``.
+``CALDAV:read-free-busy`` alone, on each calendar. What makes busy is in ``scheduling.freebusy.diaries``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from caldavd.resources import Resource, of_collection, resolve
 from caldavd.response import Response
 from caldavd.router import Location, Space
 from caldavd.xml.parse import Element, child
-from scheduling import freebusy
-from scheduling.availability import PROPERTIES as AVAILABILITY_PROPERTIES
-from scheduling.busy import Whose
-from scheduling.diaries import (
+from scheduling.freebusy import vfreebusy
+from scheduling.freebusy.availability import PROPERTIES as AVAILABILITY_PROPERTIES
+from scheduling.freebusy.busy import Whose
+from scheduling.freebusy.diaries import (
     CALENDAR_PROPERTIES,
     addresses_of,
     availability_in,
@@ -56,7 +56,7 @@ def run(context: Context, resource: Resource, root: Element) -> Response:
         if not answer.complete:
             raise failed(NUMBER_OF_MATCHES_WITHIN_LIMITS, message=_TOO_MUCH)
         periods = answer.periods
-    body = freebusy.answer(periods, start, end, now=context.tx.now)
+    body = vfreebusy.answer(periods, start, end, now=context.tx.now)
     return Response(200, {"Content-Type": "text/calendar; charset=utf-8"}, body)
 
 
@@ -76,7 +76,7 @@ def _of_object(
     calendar = of_collection(context.router, resource.owner, resource.home, resource.chain)
     zone = zone_of_calendar(context, calendar)
     addresses = addresses_of(owner) if owner is not None else frozenset()
-    return freebusy.busy(resource.row.body, start, end, zone, owner=addresses)
+    return vfreebusy.busy(resource.row.body, start, end, zone, owner=addresses)
 
 
 def _of(context: Context, resource: Resource, owner: Principal | None) -> Whose:

@@ -18,9 +18,9 @@ from caldavd import provision
 from caldavd.access import READ, Access
 from caldavd.finding import finder_of, readable
 from config.settings import FindTime, Provisioning, Rooms
-from scheduling.diaries import FreeBusy
 from scheduling.finder import Finder
-from scheduling.index_redis import RedisIndex
+from scheduling.freebusy.diaries import FreeBusy
+from scheduling.freebusy.index_redis import RedisIndex
 from scheduling.slots import Candidate, Ranking, Settings, Wish
 from storage.rows import Ace, Booking, BookingPolicy, PrincipalKind
 from storage.store import Transaction
@@ -40,7 +40,7 @@ from tests.caldavd.meeting_world import (
     utc,
 )
 from tests.caldavd.sharing import grant, principal, set_aces, statements
-from tests.scheduling.redis_servers import Server
+from tests.scheduling.freebusy.redis_servers import Server
 from tests.storage.databases import KINDS, Databases
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "find-time.md"
@@ -471,7 +471,7 @@ def test_the_past_is_not_offered(world: MeetingWorld) -> None:
 
 
 def test_somebody_with_too_much_is_named(world: MeetingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduling.busy.STEPS_OF_ONE", 1)
+    monkeypatch.setattr("scheduling.freebusy.busy.STEPS_OF_ONE", 1)
     for number in range(3):
         world.put("bob", f"x{number}", meeting(f"x{number}", MONDAY, MONDAY + timedelta(hours=1)))
     answer = ask(world.application(finder=finder()), "olga", question(WHO))

@@ -22,18 +22,18 @@ import pytest
 from caldavd.app import Application
 from caldavd.wsgi import build
 from config.settings import Settings
-from scheduling import availability, freebusy
-from scheduling.diaries import CALENDAR_PROPERTIES, FreeBusy, addresses_of, availability_in, is_transparent
+from scheduling.freebusy import availability, vfreebusy
+from scheduling.freebusy.diaries import CALENDAR_PROPERTIES, FreeBusy, addresses_of, availability_in, is_transparent
+from scheduling.freebusy.index import WEEK, FreeBusyIndex
+from scheduling.freebusy.index_memory import MemoryIndex
+from scheduling.freebusy.index_redis import RedisIndex
+from scheduling.freebusy.links import PURPOSE, token_of
 from scheduling.ical.lines import parse
 from scheduling.ical.periods import OF_FBTYPE, Busy, BusyPeriod, clip, merge
 from scheduling.ical.timezones import UTC, Zone, named
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.ical.values import DAY, moment, write_utc
-from scheduling.index import WEEK, FreeBusyIndex
-from scheduling.index_memory import MemoryIndex
-from scheduling.index_redis import RedisIndex
 from scheduling.indexing import indexed
-from scheduling.links import PURPOSE, token_of
 from scheduling.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import Address, CollectionKind, Owner, Principal, StoredProperty
@@ -41,8 +41,8 @@ from storage.store import Store, Transaction
 from tests.caldavd.client import Client, NamesAreEnough
 from tests.caldavd.conftest import _accounts
 from tests.caldavd.sharing import principal
-from tests.scheduling.busy_world import HOUR, MONDAY, Recording, object_of, random_object
-from tests.scheduling.redis_servers import Cluster, Server, Wire, mishaps
+from tests.scheduling.freebusy.busy_world import HOUR, MONDAY, Recording, object_of, random_object
+from tests.scheduling.freebusy.redis_servers import Cluster, Server, Wire, mishaps
 from tests.storage.databases import KINDS, Databases
 
 PEOPLE = ("u1", "u2", "u3")
@@ -74,7 +74,7 @@ def expected(tx: Transaction, name: str, start: int, end: int, mask: str | None)
             if row.component == "VAVAILABILITY":
                 texts.append(row.body)
             else:
-                periods += freebusy.busy(row.body, start, end, zone, owner=addresses_of(who), mask_uid=mask)
+                periods += vfreebusy.busy(row.body, start, end, zone, owner=addresses_of(who), mask_uid=mask)
     home = named(who.timezone) or UTC
     hours = availability.availability(texts, start, end, home) if texts else None
     return merge([*clip(periods, start, end), *(hours.unavailable if hours is not None else ())])
@@ -510,7 +510,7 @@ def test_the_play_notices_a_lie(make: Callable[..., Play]) -> None:
 
 
 def test_busy_kinds_are_told_apart() -> None:
-    assert read(freebusy.answer([BusyPeriod(0, 9, Busy.TENTATIVE)], 0, 9, now=0)) == [BusyPeriod(0, 9, Busy.TENTATIVE)]
+    assert read(vfreebusy.answer([BusyPeriod(0, 9, Busy.TENTATIVE)], 0, 9, now=0)) == [BusyPeriod(0, 9, Busy.TENTATIVE)]
 
 
 def test_the_server_moves_its_index_on(store: Store) -> None:

@@ -8,8 +8,8 @@ from caldavd.app import Application
 from caldavd.errors import DavError
 from caldavd.public import freebusy
 from caldavd.public.freebusy import MOST_A_MINUTE, Rate, asked
+from scheduling.freebusy.links import PURPOSE, is_token, principal_in, token_of
 from scheduling.ical.values import DAY
-from scheduling.links import PURPOSE, is_token, principal_in, token_of
 from storage.store import Store, Transaction
 from tests.caldavd.client import Answer, Client, event
 from tests.caldavd.sharing import principal

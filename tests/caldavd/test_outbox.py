@@ -13,13 +13,13 @@ import pytest
 from caldavd import provision
 from caldavd.app import Application
 from config.settings import Provisioning
-from scheduling.diaries import FreeBusy
-from scheduling.index_redis import RedisIndex
+from scheduling.freebusy.diaries import FreeBusy
+from scheduling.freebusy.index_redis import RedisIndex
 from storage.rows import Address
 from storage.store import Store, Transaction
 from tests.caldavd.client import DECLARATIONS, Answer, Client, event
 from tests.caldavd.sharing import ace, acl, principal, statements
-from tests.scheduling.redis_servers import Server
+from tests.scheduling.freebusy.redis_servers import Server
 
 CAL = "/calendars/u1/calendar/"
 BUSY = "FREEBUSY;FBTYPE=BUSY:20260310T120000Z/20260310T130000Z"

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from scheduling.freebusy import busy
+from scheduling.freebusy.vfreebusy import busy
 from scheduling.ical.timezones import UTC
 from scheduling.rooms import slots_of
 from scheduling.snapshot import read

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduling.availability import Availability, availability
 from scheduling.find_time import alternatives, find_time, first_quarter, reach
+from scheduling.freebusy.availability import Availability, availability
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC, Zone, named
 from scheduling.ranking import CONSIDERATIONS, rank
@@ -30,7 +30,7 @@ from scheduling.slots import (
     Weights,
     Wish,
 )
-from tests.scheduling.busy_world import object_of
+from tests.scheduling.freebusy.busy_world import object_of
 
 HOUR = 3600
 DAY = 24 * HOUR

@@ -12,21 +12,21 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config.clock import fixed_clock
-from scheduling.diaries import FreeBusy
 from scheduling.finder import Answer, Finder, Question
-from scheduling.freebusy import busy
+from scheduling.freebusy.diaries import FreeBusy
+from scheduling.freebusy.index import WEEK
+from scheduling.freebusy.vfreebusy import busy
+from scheduling.freebusy.working_hours import shifts
 from scheduling.ical.periods import BusyPeriod, merge
 from scheduling.ical.timezones import named
 from scheduling.ical.validate import validate
 from scheduling.ical.values import DAY
-from scheduling.index import WEEK
 from scheduling.indexing import indexed
 from scheduling.slots import Candidate, NotAWish, Ranking, Settings, Wish
-from scheduling.working_hours import shifts
 from storage.open import open_store
 from storage.rows import Address, Booking, CollectionKind, PrincipalKind
 from storage.store import Transaction
-from tests.scheduling.busy_world import COMPONENTS, HOUR, MONDAY, random_object
+from tests.scheduling.freebusy.busy_world import COMPONENTS, HOUR, MONDAY, random_object
 
 PEOPLE = {"ann": "Europe/Berlin", "ben": "America/New_York", "cleo": "Pacific/Apia", "den": ""}
 #: Who has no zone is where the asker is.

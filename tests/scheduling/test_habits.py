@@ -7,16 +7,16 @@ from typing import NamedTuple
 import pytest
 
 from scheduling import habits
-from scheduling.busy import BusyCalendar
+from scheduling.freebusy.busy import BusyCalendar
+from scheduling.freebusy.index import Version
 from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.periods import Busy, BusyPeriod
 from scheduling.ical.timezones import UTC, named
 from scheduling.ical.validate import validate
 from scheduling.ical.values import DAY
-from scheduling.index import Version
 from scheduling.indexing import indexed
 from scheduling.slots import Answered
-from tests.scheduling.busy_world import HOUR, MONDAY, object_of
+from tests.scheduling.freebusy.busy_world import HOUR, MONDAY, object_of
 
 ANN = "mailto:ann@example.org"
 BERLIN = named("Europe/Berlin") or UTC

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduling.availability import Availability
+from scheduling.freebusy.availability import Availability
 from scheduling.ical.periods import BusyPeriod
 from scheduling.ical.timezones import UTC, Zone, named
 from scheduling.ranking import burden, liking, named_ranker, rank

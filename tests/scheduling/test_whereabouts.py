@@ -7,7 +7,7 @@ import pytest
 from scheduling.ical.timezones import UTC
 from scheduling.slots import Engagement, Place
 from scheduling.whereabouts import engagements, geo_in
-from tests.scheduling.busy_world import HOUR, MONDAY, object_of
+from tests.scheduling.freebusy.busy_world import HOUR, MONDAY, object_of
 
 START = "DTSTART:20260302T090000Z"
 APPLE = 'X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-TITLE="Castle":geo:52.5,13.4'

@@ -12,16 +12,16 @@ import pytest
 
 from caldavd.cli.session import Session
 from config.settings import FreeBusy as Settings
-from scheduling.busy import spans_of
-from scheduling.index import Fill, week_of
-from scheduling.index_open import free_busy_of
-from scheduling.index_redis import RedisIndex
+from scheduling.freebusy.busy import spans_of
+from scheduling.freebusy.index import Fill, week_of
+from scheduling.freebusy.index_open import free_busy_of
+from scheduling.freebusy.index_redis import RedisIndex
 from storage.open import open_store
 from storage.rows import NewObject
 from storage.store import Store, Transaction
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.client import event
-from tests.scheduling.redis_servers import Server
+from tests.scheduling.freebusy.redis_servers import Server
 
 NOW = int(time.time())
 TOMORROW = time.strftime("%Y%m%dT120000Z", time.gmtime(NOW + 86_400))
@@ -106,7 +106,7 @@ def test_passwords_are_not_shown(filled: Cli) -> None:
 
 def test_a_client_that_is_not_installed(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("caldavd.toml").write_text('[freebusy]\nredis = "redis://127.0.0.1:1/0"\n')
-    monkeypatch.setitem(__import__("sys").modules, "scheduling.index_redis", None)
+    monkeypatch.setitem(__import__("sys").modules, "scheduling.freebusy.index_redis", None)
     assert "pip install" in filled("doctor", status=1).output
 
 

@@ -13,7 +13,7 @@ from caldavd.cli import room_hours
 from caldavd.cli.accounts_file import Mistakes, read
 from caldavd.cli.room_rules import Said
 from caldavd.privileges import READ, SCHEDULE_SEND, WRITE
-from scheduling.availability import availability, check_property
+from scheduling.freebusy.availability import availability, check_property
 from scheduling.ical.timezones import UTC as UTC_ZONE
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.cli.test_user_import import aces, imported

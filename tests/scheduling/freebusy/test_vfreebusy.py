@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from scheduling import freebusy
+from scheduling.freebusy import vfreebusy
 from scheduling.ical.periods import Busy, BusyPeriod, clip, merge, subtract
 from scheduling.ical.timezones import UTC, named
 from scheduling.ical.values import moment
@@ -25,7 +25,7 @@ def calendar(*lines: str, kind: str = "VEVENT") -> bytes:
 
 
 def periods(body: bytes, **options: object) -> list[BusyPeriod]:
-    return merge(freebusy.busy(body, START, START + 7 * DAY, UTC, **options))  # type: ignore[arg-type]
+    return merge(vfreebusy.busy(body, START, START + 7 * DAY, UTC, **options))  # type: ignore[arg-type]
 
 
 ONE = ("DTSTART:20260303T100000Z", "DURATION:PT1H")
@@ -79,7 +79,7 @@ def test_recurrence_is_clipped_to_the_range() -> None:
 def test_all_day_events_are_in_the_zone_of_the_calendar() -> None:
     berlin = named("Europe/Berlin")
     assert berlin is not None
-    found = list(freebusy.busy(calendar("DTSTART;VALUE=DATE:20260303"), START, START + 7 * DAY, berlin))
+    found = list(vfreebusy.busy(calendar("DTSTART;VALUE=DATE:20260303"), START, START + 7 * DAY, berlin))
     assert found == [BusyPeriod(START + DAY - HOUR, START + 2 * DAY - HOUR)]
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_blocks_nothing() -> None:
 
 def test_the_answer() -> None:
     spans = [BusyPeriod(START, START + HOUR), BusyPeriod(START + HOUR, START + 2 * HOUR, Busy.TENTATIVE)]
-    text = freebusy.answer(spans, START, START + DAY, now=START).decode()
+    text = vfreebusy.answer(spans, START, START + DAY, now=START).decode()
     assert "DTSTART:20260302T000000Z\r\nDTEND:20260303T000000Z\r\n" in text
     assert "FREEBUSY;FBTYPE=BUSY:20260302T000000Z/20260302T010000Z\r\n" in text
     assert "FREEBUSY;FBTYPE=BUSY-TENTATIVE:20260302T010000Z/20260302T020000Z\r\n" in text
@@ -117,11 +117,11 @@ def test_the_answer() -> None:
 def test_every_answer_has_a_uid() -> None:
     """RFC 5545 3.6.4. What says something else has another one, and what says the same the same."""
     one, other = [BusyPeriod(START, START + HOUR)], [BusyPeriod(START, START + 2 * HOUR)]
-    said = [freebusy.answer(spans, START, START + DAY, now=START) for spans in (one, one, other)]
+    said = [vfreebusy.answer(spans, START, START + DAY, now=START) for spans in (one, one, other)]
     uids = [re.findall(rb"UID:(\S+)", text) for text in said]
     assert uids[0] == uids[1] != uids[2]
     assert all(len(found) == 1 for found in uids)
-    assert b"UID:a\\,b\r\n" in freebusy.answer(one, START, START + DAY, now=START, uid="a,b")
+    assert b"UID:a\\,b\r\n" in vfreebusy.answer(one, START, START + DAY, now=START, uid="a,b")
 
 
 PERIODS = st.lists(
@@ -160,9 +160,9 @@ def test_the_example_of_7_10_1() -> None:
     found = [
         one
         for file in sorted(APPENDIX_B.glob("*.ics"))
-        for one in freebusy.busy(file.read_bytes(), start, end, eastern)
+        for one in vfreebusy.busy(file.read_bytes(), start, end, eastern)
     ]
-    text = freebusy.answer(found, start, end, now=moment("20050125T090000Z").local).decode()
+    text = vfreebusy.answer(found, start, end, now=moment("20050125T090000Z").local).decode()
     # The answer there has no UID, which RFC 5545 3.6.4 demands (it was written before).
     assert re.fullmatch(r"UID:[0-9a-f]{32}@caldavd", text.splitlines()[4])
     assert [line for line in text.splitlines()[3:-1] if not line.startswith("UID:")] == [

@@ -11,9 +11,8 @@ from random import Random
 
 import pytest
 
-from scheduling.breaker import Breaker
-from scheduling.ical.periods import Busy
-from scheduling.index import (
+from scheduling.freebusy.breaker import Breaker
+from scheduling.freebusy.index import (
     EVERYTHING,
     MAP_BYTES,
     MAX_PERIODS,
@@ -33,10 +32,11 @@ from scheduling.index import (
     week_start,
     weeks_of,
 )
-from scheduling.index_memory import MemoryIndex
-from scheduling.index_open import open_index
-from scheduling.index_redis import RedisIndex
-from tests.scheduling.redis_servers import Cluster, Server, Wire
+from scheduling.freebusy.index_memory import MemoryIndex
+from scheduling.freebusy.index_open import open_index
+from scheduling.freebusy.index_redis import RedisIndex
+from scheduling.ical.periods import Busy
+from tests.scheduling.freebusy.redis_servers import Cluster, Server, Wire
 
 MONDAY = 1772409600  # 2026-03-02T00:00:00Z
 W = week_of(MONDAY)

@@ -16,17 +16,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from scheduling.availability import Availability, availability
-from scheduling.freebusy import busy_in
-from scheduling.ical.digest import DIGEST_VERSION
-from scheduling.ical.lines import ICalendarError, parse
-from scheduling.ical.periods import Busy, BusyPeriod, clip, merge
-from scheduling.ical.rrule import DEFAULT_STEPS, Budget, TooManyInstances
-from scheduling.ical.spans import covering, read_spans
-from scheduling.ical.timezones import UTC
-from scheduling.ical.tzdata import tzdata_version
-from scheduling.ical.values import DAY
-from scheduling.index import (
+from scheduling.freebusy.availability import Availability, availability
+from scheduling.freebusy.index import (
     WEEK,
     Fill,
     IndexedPeriod,
@@ -38,13 +29,22 @@ from scheduling.index import (
     week_start,
     weeks_of,
 )
+from scheduling.freebusy.vfreebusy import busy_in
+from scheduling.ical.digest import DIGEST_VERSION
+from scheduling.ical.lines import ICalendarError, parse
+from scheduling.ical.periods import Busy, BusyPeriod, clip, merge
+from scheduling.ical.rrule import DEFAULT_STEPS, Budget, TooManyInstances
+from scheduling.ical.spans import covering, read_spans
+from scheduling.ical.timezones import UTC
+from scheduling.ical.tzdata import tzdata_version
+from scheduling.ical.values import DAY
 from storage.rows import Spared
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+    from scheduling.freebusy.index import FreeBusyIndex, Lookup
     from scheduling.ical.timezones import Zone
-    from scheduling.index import FreeBusyIndex, Lookup
     from storage.rows import ObjectRow
     from storage.store import Transaction
 

@@ -7,14 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from scheduling.busy import BusyCalendar, BusyTimes, Horizon, Whose, busy_of, version_of
-from scheduling.diaries import FreeBusy
-from scheduling.freebusy import busy
-from scheduling.ical.periods import BusyPeriod, clip, merge
-from scheduling.ical.timezones import named
-from scheduling.ical.validate import validate
-from scheduling.ical.values import DAY, write_date, write_local, write_utc
-from scheduling.index import (
+from scheduling.freebusy.busy import BusyCalendar, BusyTimes, Horizon, Whose, busy_of, version_of
+from scheduling.freebusy.diaries import FreeBusy
+from scheduling.freebusy.index import (
     WEEK,
     Entry,
     Fill,
@@ -26,7 +21,12 @@ from scheduling.index import (
     map_of,
     week_start,
 )
-from scheduling.index_check import Comparison, compare
+from scheduling.freebusy.index_check import Comparison, compare
+from scheduling.freebusy.vfreebusy import busy
+from scheduling.ical.periods import BusyPeriod, clip, merge
+from scheduling.ical.timezones import named
+from scheduling.ical.validate import validate
+from scheduling.ical.values import DAY, write_date, write_local, write_utc
 from scheduling.indexing import indexed
 from storage.open import open_store
 from storage.rows import CollectionKind, Moved, PrincipalKind

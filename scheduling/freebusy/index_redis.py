@@ -25,9 +25,8 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
-from scheduling.breaker import Breaker
-from scheduling.ical.periods import Busy
-from scheduling.index import (
+from scheduling.freebusy.breaker import Breaker
+from scheduling.freebusy.index import (
     MAP_BYTES,
     MAX_PERIODS,
     Entry,
@@ -41,11 +40,12 @@ from scheduling.index import (
     week_start,
     weeks_of,
 )
+from scheduling.ical.periods import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from scheduling.index import Fill, Write
+    from scheduling.freebusy.index import Fill, Write
 
 _log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduling.availability import Availability
+from scheduling.freebusy.availability import Availability
+from scheduling.freebusy.working_hours import Shift, filled, hours_of, shifts
 from scheduling.ical.periods import Busy, BusyPeriod
 from scheduling.ical.timezones import UTC as UTC_ZONE, named
 from scheduling.ical.values import DAY
-from scheduling.working_hours import Shift, filled, hours_of, shifts
 
 HOUR = 3600
 MONDAY = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())

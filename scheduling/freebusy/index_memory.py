@@ -9,7 +9,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from scheduling.index import (
+from scheduling.freebusy.index import (
     MAP_BYTES,
     MAX_PERIODS,
     Entry,
@@ -27,7 +27,7 @@ from scheduling.index import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from scheduling.index import Fill, IndexedPeriod, Write
+    from scheduling.freebusy.index import Fill, IndexedPeriod, Write
 
 #: Calendars that are kept; those that nobody asked for the longest go first.
 MAX_CALENDARS: Final = 10_000

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from scheduling.busy import BLOCKING, COLUMNS, periods_of
-from scheduling.index import MAX_PERIODS, WEEK, cut, map_of, week_start
+from scheduling.freebusy.busy import BLOCKING, COLUMNS, periods_of
+from scheduling.freebusy.index import MAX_PERIODS, WEEK, cut, map_of, week_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scheduling.busy import BusyCalendar
-    from scheduling.index import Entry, FreeBusyIndex, IndexedPeriod
+    from scheduling.freebusy.busy import BusyCalendar
+    from scheduling.freebusy.index import Entry, FreeBusyIndex, IndexedPeriod
     from storage.store import Transaction
 
 _OTHER: Final = "the index has other busy times than the objects."

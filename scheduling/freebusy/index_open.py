@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from scheduling.diaries import FreeBusy
-from scheduling.index import FreeBusyIndex
-from scheduling.index_memory import MemoryIndex
+from scheduling.freebusy.diaries import FreeBusy
+from scheduling.freebusy.index import FreeBusyIndex
+from scheduling.freebusy.index_memory import MemoryIndex
 
 
 class Settings(Protocol):
@@ -59,7 +59,7 @@ def open_index(redis: str = "", *, prefix: str = "caldavd", timeout: float = 0.2
     if not redis.startswith(("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")):
         raise ValueError("The URL of Redis looks like redis://127.0.0.1:6379/0.")
     try:
-        from scheduling.index_redis import RedisIndex  # noqa: PLC0415 - an optional package
+        from scheduling.freebusy.index_redis import RedisIndex  # noqa: PLC0415 - an optional package
     except ModuleNotFoundError as error:
         raise ValueError(
             f"The client for Redis ({error.name}) is not installed: pip install 'caldavd[redis]'."

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from scheduling.availability import Availability, availability
+from scheduling.freebusy.availability import Availability, availability
 from scheduling.ical.periods import Busy, BusyPeriod, merge
 from scheduling.ical.timezones import UTC, Zone, named
 from scheduling.ical.values import moment

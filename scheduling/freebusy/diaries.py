@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
 from scheduling.addresses import normal
-from scheduling.availability import PROPERTIES as AVAILABILITY_PROPERTIES
-from scheduling.busy import (
+from scheduling.freebusy.availability import PROPERTIES as AVAILABILITY_PROPERTIES
+from scheduling.freebusy.busy import (
     AVAILABILITY as HOURS,
     BLOCKING,
     BusyCalendar,
@@ -26,10 +26,10 @@ from scheduling.busy import (
     busy_of,
     version_of,
 )
+from scheduling.freebusy.index import EVERYTHING, FreeBusyIndex, Touched, Write
+from scheduling.freebusy.index_memory import MemoryIndex
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.ical.timezones import UTC, Zone, named, zone_of
-from scheduling.index import EVERYTHING, FreeBusyIndex, Touched, Write
-from scheduling.index_memory import MemoryIndex
 from storage.rows import Collection, CollectionKind, Home, Moved, Principal, StoredProperty
 from storage.store import Transaction
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import event, given, settings, strategies as st
 
-from scheduling import freebusy
-from scheduling.busy import BusyCalendar, spans_of
+from scheduling.freebusy import vfreebusy
+from scheduling.freebusy.busy import BusyCalendar, spans_of
+from scheduling.freebusy.index import Version
 from scheduling.ical import spans as packing
 from scheduling.ical.digest import DIGEST_VERSION, digest
 from scheduling.ical.lines import ICalendarError, parse
@@ -19,7 +20,6 @@ from scheduling.ical.spans import MAX_ENTRIES, MAX_SPANS, Blocking, pack_spans, 
 from scheduling.ical.timezones import UTC, FixedZone, IanaZone, Zone
 from scheduling.ical.validate import validate
 from scheduling.ical.values import DAY
-from scheduling.index import Version
 from scheduling.indexing import indexed
 from storage.rows import NewObject
 from tests.scheduling.ical.writing import BERLIN, calendar, shown, source, utc
@@ -38,7 +38,7 @@ OWNERS = [frozenset[str](), *(frozenset(f"mailto:{name}@x" for name in names) fo
 
 
 def row_of(body: bytes, horizon: tuple[int, int] = HORIZON) -> NewObject:
-    told = digest(parse(body), horizon=horizon, blocking_of=freebusy.blocking_of)
+    told = digest(parse(body), horizon=horizon, blocking_of=vfreebusy.blocking_of)
     return NewObject(body, "text/calendar", "1", told.component, spans=told.spans, digest_version=DIGEST_VERSION)
 
 
@@ -50,7 +50,7 @@ def said(row: NewObject, start: int, end: int, zone: Zone = UTC, owner: frozense
 
 def told(row: NewObject, start: int, end: int, zone: Zone = UTC, owner: frozenset[str] = OWNERS[0]) -> object:
     """What the text says."""
-    return merge(freebusy.busy(row.body, start, end, zone, owner=owner))
+    return merge(vfreebusy.busy(row.body, start, end, zone, owner=owner))
 
 
 # --- the same as the text

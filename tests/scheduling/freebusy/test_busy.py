@@ -10,20 +10,20 @@ from random import Random
 
 import pytest
 
-from scheduling.busy import BusyTimes, Horizon, Whose, busy_of
-from scheduling.freebusy import blocking_of
+from scheduling.freebusy.busy import BusyTimes, Horizon, Whose, busy_of
+from scheduling.freebusy.index import WEEK, Fill, FreeBusyIndex, Write, week_of
+from scheduling.freebusy.index_memory import MemoryIndex
+from scheduling.freebusy.index_redis import RedisIndex
+from scheduling.freebusy.vfreebusy import blocking_of
 from scheduling.ical.digest import DIGEST_VERSION, digest
 from scheduling.ical.lines import parse
 from scheduling.ical.periods import Busy, BusyPeriod
 from scheduling.ical.values import DAY
-from scheduling.index import WEEK, Fill, FreeBusyIndex, Write, week_of
-from scheduling.index_memory import MemoryIndex
-from scheduling.index_redis import RedisIndex
 from storage.rows import CollectionKind, NewObject
 from storage.store import Transaction
 from tests.caldavd.sharing import statements
-from tests.scheduling.busy_world import HOUR, MONDAY, Calendar, Recording, World, object_of, random_object
-from tests.scheduling.redis_servers import Cluster, Server, Wire, mishaps
+from tests.scheduling.freebusy.busy_world import HOUR, MONDAY, Calendar, Recording, World, object_of, random_object
+from tests.scheduling.freebusy.redis_servers import Cluster, Server, Wire, mishaps
 
 HORIZON = Horizon(MONDAY - 2 * WEEK, MONDAY + 5 * WEEK)
 MONTH = 31 * DAY
@@ -325,7 +325,7 @@ def test_rows_cost_as_well_as_recurrences(world: World, monkeypatch: pytest.Monk
         return ask(world, MemoryIndex(), lambda tx: Whose([world.of(tx, calendar)]), days=days).complete
 
     assert complete(36500)
-    monkeypatch.setattr("scheduling.busy.STEPS_OF_ONE", 200)
+    monkeypatch.setattr("scheduling.freebusy.busy.STEPS_OF_ONE", 200)
     assert complete(1)
     assert not complete(36500)
 
@@ -334,7 +334,7 @@ def test_where_the_budget_of_many_ends_the_next_question_gets_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = fifty(tmp_path)
-    monkeypatch.setattr("scheduling.busy._TOGETHER", 10)
+    monkeypatch.setattr("scheduling.freebusy.busy._TOGETHER", 10)
     index = MemoryIndex()
 
     def complete() -> int:
@@ -364,7 +364,7 @@ def test_other_rules_of_time_zones_are_seen_at_once(world: World, monkeypatch: p
         return index.hits - before
 
     assert [hits(), hits()] == [0, 1]
-    monkeypatch.setattr("scheduling.busy.tzdata_version", lambda: "2099z")
+    monkeypatch.setattr("scheduling.freebusy.busy.tzdata_version", lambda: "2099z")
     assert [hits(), hits()] == [0, 1]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scheduling.availability import Availability
+from scheduling.freebusy.availability import Availability
 from scheduling.ical.periods import Busy, BusyPeriod, clip, merge, subtract
 from scheduling.ical.values import DAY
 
