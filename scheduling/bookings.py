@@ -19,8 +19,8 @@ from scheduling import itip
 from scheduling.freebusy.diaries import zone_of_principal
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.values import DAY
-from scheduling.message import Message
-from scheduling.outcome import Actor
+from scheduling.itip.message import Message
+from scheduling.itip.outcome import Actor
 from scheduling.room_answers import Answer, answered, with_comments, with_reply_forced
 from scheduling.room_diaries import Question, diaries_of
 from scheduling.rooms import Case, Diary, Rules, requested

@@ -15,7 +15,7 @@ from typing import Final
 
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.indexing import CONTENT_TYPE, indexed
-from scheduling.message import Message
+from scheduling.itip.message import Message
 from scheduling.people import Person, Site, find
 from scheduling.placing import Places, places_of
 from scheduling.posting import PROPOSING

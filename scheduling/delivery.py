@@ -28,16 +28,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from scheduling import bookings, crowds, itip
+from scheduling import bookings, itip
 from scheduling.copies import Copies, Copy, component_in, is_group
 from scheduling.deliverable import Right, may_deliver, right_for
-from scheduling.itip import Applied, Message
-from scheduling.message import ATTENDEE_METHODS
-from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVERED, REJECTED
+from scheduling.itip import Applied, Message, crowds
+from scheduling.itip.message import ATTENDEE_METHODS
+from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVERED, REJECTED
+from scheduling.itip.snapshot import read
 from scheduling.people import Person, people
 from scheduling.posting import PROPOSING, Mail, Postbox, post_notice
 from scheduling.running import NeedHomes
-from scheduling.snapshot import read
 from storage.rows import JournalEntry, Principal, PrincipalKind
 from storage.store import Transaction
 

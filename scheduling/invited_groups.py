@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from scheduling.addresses import mailbox, normal
-from scheduling.groups import Member
+from scheduling.itip.groups import Member
 from scheduling.people import PRINCIPALS
 from storage.rows import Principal, PrincipalKind
 from storage.store import Transaction

@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from scheduling.addresses import mailbox, mailbox_as_written, mailto
-from scheduling.amending import Amendments
 from scheduling.ical.lines import with_crlf
 from scheduling.ical.timezones import UTC, named
+from scheduling.itip.amending import Amendments
+from scheduling.itip.message import Message
+from scheduling.itip.snapshot import Party, Snapshot, read
 from scheduling.mailtext import Reader, letter, one_line
-from scheduling.message import Message
 from scheduling.posting import Mail
-from scheduling.snapshot import Party, Snapshot, read
 from scheduling.tls import client_context
 from scheduling.wording import Language, language
 

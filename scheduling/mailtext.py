@@ -21,11 +21,11 @@ from scheduling.ical.recur import parse as rule_of
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.timing import instance_of
 from scheduling.ical.values import DAY, Form, nearest_wall
-from scheduling.snapshot import Part, Party, Rid, Snapshot, read
+from scheduling.itip.snapshot import Part, Party, Rid, Snapshot, read
 
 if TYPE_CHECKING:
     from scheduling.ical.timing import Instance
-    from scheduling.message import Message
+    from scheduling.itip.message import Message
     from scheduling.wording import Language
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")

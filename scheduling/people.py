@@ -16,8 +16,8 @@ from typing import Final
 
 from scheduling.addresses import normal
 from scheduling.ical.lines import ICalendarError
-from scheduling.outcome import Actor
-from scheduling.snapshot import read
+from scheduling.itip.outcome import Actor
+from scheduling.itip.snapshot import read
 from storage.rows import Principal
 from storage.store import Transaction
 

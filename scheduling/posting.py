@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from scheduling.addresses import mailbox, normal
-from scheduling.message import ATTENDEE_METHODS, Message
-from scheduling.outcome import NO_WAY, PENDING
-from scheduling.snapshot import read
+from scheduling.itip.message import ATTENDEE_METHODS, Message
+from scheduling.itip.outcome import NO_WAY, PENDING
+from scheduling.itip.snapshot import read
 from storage.rows import JournalEntry, NewJob, Principal
 from storage.store import Transaction
 

@@ -18,21 +18,21 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scheduling.amending import Amendments
 from scheduling.ical.lines import ContentLine, escape, insert_properties, line_text, parse
-from scheduling.ownership import PRIVATE_COMMENT
-from scheduling.revision import same_time
+from scheduling.itip.amending import Amendments
+from scheduling.itip.ownership import PRIVATE_COMMENT
+from scheduling.itip.revision import same_time
+from scheduling.itip.snapshot import read
 from scheduling.room_words import TOO_OFTEN, Why, cut, nothing, summary, too_many
 from scheduling.rooms import ACCEPTED, DECLINED, UNSET, judged
-from scheduling.snapshot import read
 from storage.rows import BookingPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
-    from scheduling.message import Message
+    from scheduling.itip.message import Message
+    from scheduling.itip.snapshot import Part, Rid, Snapshot
     from scheduling.rooms import Case, Diary, Request, Slot, Verdict
-    from scheduling.snapshot import Part, Rid, Snapshot
 
 #: Bytes that a meeting may have with its overrides: every attendee's copy gets them.
 MOST_TEXT: Final = 1024 * 1024

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scheduling.ical.recurrence import recurrence_sets
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.values import DAY
-from scheduling.revision import rescheduled
+from scheduling.itip.revision import rescheduled
+from scheduling.itip.snapshot import read
 from scheduling.room_words import (
     TOO_OFTEN,
     Why,
@@ -38,7 +39,6 @@ from scheduling.room_words import (
     outside_hours,
     taken_by_other,
 )
-from scheduling.snapshot import read
 from storage.rows import Beyond, BookingPolicy
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from scheduling.ical.periods import BusyPeriod
     from scheduling.ical.timezones import Zone
-    from scheduling.snapshot import Part, Rid, Snapshot
+    from scheduling.itip.snapshot import Part, Rid, Snapshot
 
 ACCEPTED: Final = "ACCEPTED"
 DECLINED: Final = "DECLINED"

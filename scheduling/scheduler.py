@@ -17,17 +17,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal
 
-from scheduling import bookings, crowds, groups, invited_groups, itip, second_chances
+from scheduling import bookings, invited_groups, itip, second_chances
 from scheduling.copies import Copies, Copy, scheduled_row
 from scheduling.delivery import FORWARDED, Delivery
 from scheduling.ical.lines import ICalendarError
-from scheduling.itip import Message
-from scheduling.outcome import DELIVERED, INVALID_USER, PARAM_IGNORED, Refusal
+from scheduling.itip import Message, crowds, groups
+from scheduling.itip.outcome import DELIVERED, INVALID_USER, PARAM_IGNORED, Refusal
+from scheduling.itip.snapshot import read
 from scheduling.people import Person, Site, find
 from scheduling.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
 from scheduling.posting import Postbox
 from scheduling.running import NeedHomes
-from scheduling.snapshot import read
 from storage.rows import JournalEntry, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 

@@ -21,9 +21,9 @@ from scheduling.delivery import Delivery
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.timezones import UTC
 from scheduling.ical.values import DAY
+from scheduling.itip.snapshot import Snapshot, read
 from scheduling.people import Person
 from scheduling.rooms import DECLINED, slots_of
-from scheduling.snapshot import Snapshot, read
 from storage.rows import CollectionKind, ObjectRow, Principal
 from storage.store import Transaction
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.values import DAY
-from scheduling.snapshot import STEPS, read
+from scheduling.itip.snapshot import STEPS, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scheduling.message import Message
-    from scheduling.snapshot import Rid, Snapshot
+    from scheduling.itip.message import Message
+    from scheduling.itip.snapshot import Rid, Snapshot
 
 #: What the key is for (``Store.secret``).
 PURPOSE: Final = "rsvp"

@@ -27,6 +27,9 @@ from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.imip.forwarding import FORWARD, forward_of
 from scheduling.imip.tags import TagKind, Tags
 from scheduling.indexing import indexed
+from scheduling.itip.message import ORGANIZER_METHODS, Message
+from scheduling.itip.outcome import NOT_DELIVERED, PENDING
+from scheduling.itip.snapshot import read
 from scheduling.mailer import (
     Connection,
     Letterhead,
@@ -37,10 +40,7 @@ from scheduling.mailer import (
     language_of,
     recipient_of,
 )
-from scheduling.message import ORGANIZER_METHODS, Message
-from scheduling.outcome import NOT_DELIVERED, PENDING
 from scheduling.posting import MAIL, STATUS, Mail, Status, decoded, decoded_status, post_status, written_on
-from scheduling.snapshot import read
 from storage.errors import Busy, QuotaExceeded, StoreError
 from storage.rows import Job, JournalEntry, NewJob, Principal
 from storage.store import Store, Transaction

@@ -24,8 +24,8 @@ from caldavd.xml.names import caldav
 from scheduling.addresses import normal
 from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message, received
+from scheduling.itip.snapshot import Snapshot, read
 from scheduling.people import Person, Site
-from scheduling.snapshot import Snapshot, read
 
 #: Seen before the body is parsed: whether the request writes decides how its transaction begins.
 _METHOD: Final = re.compile(

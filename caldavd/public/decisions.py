@@ -10,20 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from caldavd.public import pages
-from scheduling import proposals
 from scheduling.deliverable import Right, may_deliver
 from scheduling.ical.lines import ICalendarError, text as unescape
 from scheduling.ical.periods import Busy
+from scheduling.itip import proposals
+from scheduling.itip.message import Message, received
+from scheduling.itip.snapshot import read
 from scheduling.mailtext import facts, long_text, name_of, proposed
-from scheduling.message import Message, received
 from scheduling.people import find
 from scheduling.scheduler import INBOX, Refused, scheduled_row
-from scheduling.snapshot import read
 
 if TYPE_CHECKING:
     from caldavd.public.visits import Visit
     from caldavd.response import Response
-    from scheduling.snapshot import Rid, Snapshot
+    from scheduling.itip.snapshot import Rid, Snapshot
     from storage.rows import Collection, ObjectRow
 
 #: The journal's words.

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from caldavd.public import pages
 from caldavd.public.visits import MOST_COMMENT, Visit, check_rate, comment_of
-from scheduling.answering import Invitation
+from scheduling.itip.answering import Invitation
 from scheduling.mailtext import Reader, facts, instance, one_line, when
 from scheduling.wording import language
 
 if TYPE_CHECKING:
     from caldavd.response import Response
-    from scheduling.snapshot import Rid
+    from scheduling.itip.snapshot import Rid
 
 #: So many of the next dates of a series can be chosen one by one.
 _DATES: Final = 12

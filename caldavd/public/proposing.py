@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 from caldavd.public import invitations, pages
 from caldavd.public.visits import MOST_COMMENT, check_rate, comment_of
-from scheduling import proposals
 from scheduling.ical.values import DAY, EPOCH_ORDINAL, nearest_wall
-from scheduling.itip import Actor
+from scheduling.itip import Actor, proposals
 from scheduling.mailtext import Reader, facts, instance, zone_for
 
 if TYPE_CHECKING:
     from caldavd.public.visits import Visit
     from caldavd.response import Response
-    from scheduling.answering import Invitation
     from scheduling.ical.timing import Instance
-    from scheduling.snapshot import Rid
+    from scheduling.itip.answering import Invitation
+    from scheduling.itip.snapshot import Rid
 
 #: How far away a proposal may be, seconds.
 _FAR: Final = 5 * 366 * DAY

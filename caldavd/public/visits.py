@@ -19,9 +19,9 @@ from caldavd.response import Response
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import UTC as UTC_ZONE, named
 from scheduling.ical.values import DAY
+from scheduling.itip.snapshot import Snapshot, read
 from scheduling.mailtext import Reader, long_text, one_line
 from scheduling.scheduler import Person, Scheduler
-from scheduling.snapshot import Snapshot, read
 from scheduling.tickets import PURPOSE, BadTicket, Signer, Ticket
 from scheduling.wording import Language, language
 from storage.rows import ObjectRow, Principal

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling.imip.mime import MAX_HEAD, Head, Mail, Unreadable, head_of, read
 from scheduling.imip.objects import objects_in
-from scheduling.outcome import INVALID_USER, NOT_DELIVERED, REJECTED
-from scheduling.snapshot import read as snapshot_of
+from scheduling.itip.outcome import INVALID_USER, NOT_DELIVERED, REJECTED
+from scheduling.itip.snapshot import read as snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from scheduling.addresses import mailbox, mailto, normal
-from scheduling.amending import Amendments
 from scheduling.imip.authenticity import Verdict
-from scheduling.message import ATTENDEE_METHODS
+from scheduling.itip.amending import Amendments
+from scheduling.itip.message import ATTENDEE_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from scheduling.snapshot import Party, Snapshot
+    from scheduling.itip.snapshot import Party, Snapshot
 
 Authentication = Literal["require", "no-contradiction", "off"]
 _NOBODY: Final = "nobody"

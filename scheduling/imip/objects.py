@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from scheduling.copying import raw, raw_lines
 from scheduling.ical.lines import Component, ICalendarError, fold, parse_stream, scan, text as unescape
 from scheduling.imip.mime import Mail, Part, Unreadable
+from scheduling.itip.copying import raw, raw_lines
 
 #: The most messages that one mail may hold.
 MAX_OBJECTS: Final = 20

@@ -27,11 +27,11 @@ from scheduling.imip.objects import objects_in
 from scheduling.imip.people import Recipient, addresses_of, mail_address, person
 from scheduling.imip.tags import Tag, Tags
 from scheduling.imip.taking import BODY, MAX_RECIPIENTS, Taking
-from scheduling.message import METHODS
+from scheduling.itip.message import METHODS
+from scheduling.itip.snapshot import read
 from scheduling.posting import Status, post_status
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
-from scheduling.snapshot import read
 from storage.rows import CollectionKind, JournalEntry, ObjectRow, Principal
 from storage.store import Store, Transaction
 

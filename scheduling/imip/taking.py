@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from scheduling import itip
 from scheduling.addresses import mailbox, normal
-from scheduling.amending import Amendments
 from scheduling.imip.authenticity import verdict
 from scheduling.imip.fates import Fate, Outcome
 from scheduling.imip.judging import Author, Case, Judgement, Policy, judge, taken_on_trust
 from scheduling.imip.objects import objects_in
 from scheduling.imip.people import PEOPLE, Recipient, addresses_of, person
-from scheduling.message import ATTENDEE_METHODS
+from scheduling.itip.amending import Amendments
+from scheduling.itip.message import ATTENDEE_METHODS
+from scheduling.itip.snapshot import Snapshot, read
 from scheduling.running import NeedHomes
-from scheduling.snapshot import Snapshot, read
 from storage.rows import JournalEntry
 
 if TYPE_CHECKING:

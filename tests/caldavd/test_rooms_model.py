@@ -14,8 +14,8 @@ import pytest
 
 from scheduling.freebusy.vfreebusy import busy
 from scheduling.ical.timezones import UTC
+from scheduling.itip.snapshot import read
 from scheduling.rooms import slots_of
-from scheduling.snapshot import read
 from tests.caldavd.test_rooms import MONDAY, House, house
 
 __all__ = ["house"]  # the fixture

@@ -12,11 +12,11 @@ from scheduling.ical.periods import BusyPeriod
 from scheduling.ical.timezones import named
 from scheduling.ical.values import DAY
 from scheduling.itip import Actor, outgoing
-from scheduling.ownership import PRIVATE_COMMENT
+from scheduling.itip.ownership import PRIVATE_COMMENT
+from scheduling.itip.snapshot import read
 from scheduling.room_answers import Answer, answered, with_comments
 from scheduling.room_words import summary, taken_by_other
 from scheduling.rooms import Case, Diary, Rules, requested
-from scheduling.snapshot import read
 from storage.rows import Beyond, BookingPolicy
 
 ROOM = "mailto:room@example.org"

@@ -17,9 +17,9 @@ from scheduling.ical.periods import BusyPeriod, merge
 from scheduling.ical.timezones import UTC as UTC_ZONE, Zone, named
 from scheduling.ical.values import DAY
 from scheduling.itip import Actor, incoming, merged_with_unseen, outgoing
+from scheduling.itip.snapshot import read
 from scheduling.room_answers import answered, with_comments, with_reply_forced
 from scheduling.rooms import Case, Diary, Rules, Slot, requested, slots_of
-from scheduling.snapshot import read
 from tests.scheduling.test_rooms import BERLIN, NOW, ROOM, component, meeting
 
 FORMS = ("UTC", "DATE", "floating", "Europe/Berlin", "America/New_York")

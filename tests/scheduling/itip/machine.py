@@ -17,12 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scheduling.ical.lines import text as unescape
 from scheduling.ical.rrule import Budget
 from scheduling.ical.values import write_utc
-from scheduling.snapshot import Snapshot, read
+from scheduling.itip.snapshot import Snapshot, read
 from tests.scheduling.itip.script import UID, Player, Stage, Step, instant, with_partstat
 from tests.scheduling.itip.world import lines_of
 
 if TYPE_CHECKING:
-    from scheduling.snapshot import Part
+    from scheduling.itip.snapshot import Part
 
 OTHERS = "bcde"
 #: Parameters, day and last letter of the times; the second has the end of winter time among its instances.

@@ -14,7 +14,7 @@ from scheduling.addresses import normal
 from scheduling.ical.lines import ContentLine, scan
 from scheduling.ical.rrule import Budget
 from scheduling.ical.values import write_utc
-from scheduling.snapshot import Snapshot, read
+from scheduling.itip.snapshot import Snapshot, read
 from tests.scheduling.itip.world import lines_of
 
 if TYPE_CHECKING:

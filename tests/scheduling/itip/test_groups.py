@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from scheduling import itip
-from scheduling.groups import Member, expanded
-from scheduling.snapshot import read
+from scheduling.itip.groups import Member, expanded
+from scheduling.itip.snapshot import read
 from tests.scheduling.itip.world import lines_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

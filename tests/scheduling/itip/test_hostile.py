@@ -9,11 +9,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from scheduling import itip, organizer
+from scheduling import itip
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import validate
-from scheduling.message import METHODS
-from scheduling.snapshot import read
+from scheduling.itip import organizer
+from scheduling.itip.message import METHODS
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -284,8 +285,8 @@ def test_huge_values_travel_or_not_but_nothing_breaks(change: Callable[[bytes], 
 
 
 def test_a_reply_that_would_make_the_object_too_large_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scheduling import replies
     from scheduling.ical.lines import Limits
+    from scheduling.itip import replies
 
     stored = text(SERIES)
     lines = [

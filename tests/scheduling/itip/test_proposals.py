@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from scheduling import itip
-from scheduling.proposals import additions, counter, decline_counter, publication, refresh_request
-from scheduling.snapshot import Snapshot, read
+from scheduling.itip.proposals import additions, counter, decline_counter, publication, refresh_request
+from scheduling.itip.snapshot import Snapshot, read
 from tests.scheduling.itip.world import check_message, lines_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -16,8 +16,8 @@ from scheduling import itip
 from scheduling.addresses import normal
 from scheduling.ical.lines import parse, unfold
 from scheduling.ical.validate import validate
-from scheduling.message import received
-from scheduling.snapshot import read
+from scheduling.itip.message import received
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

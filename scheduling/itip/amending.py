@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduling.copying import put_in
 from scheduling.ical.lines import Component, amend, edit, remove
+from scheduling.itip.copying import put_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

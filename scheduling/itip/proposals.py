@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduling.amending import Amendments
-from scheduling.copying import moment_line, named, parsed, raw, written
 from scheduling.ical.lines import escape, insert_properties, line_text
 from scheduling.ical.values import DAY, Form, moment_of
-from scheduling.message import Message, cancelled, envelope, party_line, shown, stamped
-from scheduling.organizer import refresh
-from scheduling.revision import sequence_of
-from scheduling.snapshot import read
-from scheduling.views import views
+from scheduling.itip.amending import Amendments
+from scheduling.itip.copying import moment_line, named, parsed, raw, written
+from scheduling.itip.message import Message, cancelled, envelope, party_line, shown, stamped
+from scheduling.itip.organizer import refresh
+from scheduling.itip.revision import sequence_of
+from scheduling.itip.snapshot import read
+from scheduling.itip.views import views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Party, Rid, Snapshot
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Party, Rid, Snapshot
 
 
 #: What a DECLINECOUNTER tells of the meeting besides who and which.

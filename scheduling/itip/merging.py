@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduling.amending import Amendments
-from scheduling.comparing import PARTSTAT, line_key, same, says_nothing
-from scheduling.copying import derived, end_of_components, moment_line, parsed, raw, raw_lines, with_params
 from scheduling.ical.lines import insert_properties, line_text
 from scheduling.ical.validate import is_known_zone
-from scheduling.message import party_line
-from scheduling.ownership import (
+from scheduling.itip.amending import Amendments
+from scheduling.itip.comparing import PARTSTAT, line_key, same, says_nothing
+from scheduling.itip.copying import derived, end_of_components, moment_line, parsed, raw, raw_lines, with_params
+from scheduling.itip.message import party_line
+from scheduling.itip.ownership import (
     BOOKKEEPING,
     COMPLETION,
     LOCAL_PARAMS,
@@ -24,17 +24,17 @@ from scheduling.ownership import (
     is_personal,
     is_private,
 )
-from scheduling.personal import arriving, is_private_override, personal_lines, shared_components
-from scheduling.revision import same_time, sequence_of
-from scheduling.rewriting import answer
-from scheduling.snapshot import Snapshot
-from scheduling.unseen import says_as_series
+from scheduling.itip.personal import arriving, is_private_override, personal_lines, shared_components
+from scheduling.itip.revision import same_time, sequence_of
+from scheduling.itip.rewriting import answer
+from scheduling.itip.snapshot import Snapshot
+from scheduling.itip.unseen import says_as_series
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Set as AbstractSet
 
     from scheduling.ical.lines import Component, ContentLine
-    from scheduling.snapshot import Part, Party, Rid
+    from scheduling.itip.snapshot import Part, Party, Rid
 
 _APART: Final = frozenset({"ATTENDEE", "ORGANIZER", "EXDATE"}) | BOOKKEEPING
 _UNDER_WAY: Final = ("COMPLETED", "IN-PROCESS")

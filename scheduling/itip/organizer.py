@@ -20,19 +20,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scheduling.message import Message, cancelled, envelope, shown
-from scheduling.outcome import Outgoing, Refusal
-from scheduling.revision import sequence_of
-from scheduling.rewriting import CONDITION, forbidden, forced_addresses, rewritten
-from scheduling.snapshot import read
-from scheduling.views import View, expanded_groups, gone_for, said, views, without
+from scheduling.itip.message import Message, cancelled, envelope, shown
+from scheduling.itip.outcome import Outgoing, Refusal
+from scheduling.itip.revision import sequence_of
+from scheduling.itip.rewriting import CONDITION, forbidden, forced_addresses, rewritten
+from scheduling.itip.snapshot import read
+from scheduling.itip.views import View, expanded_groups, gone_for, said, views, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set as AbstractSet
     from datetime import datetime
 
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Rid, Snapshot
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Rid, Snapshot
 
 #: The texts for one change together, in bytes: what a meeting with very many different views may cost.
 MOST_TEXT: Final = 64 * 1024 * 1024

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scheduling.ical.lines import Component
     from scheduling.ical.timezones import Zone
     from scheduling.ical.timing import Instance
-    from scheduling.snapshot import Snapshot
+    from scheduling.itip.snapshot import Snapshot
 
 _LINE_END: Final = re.compile(r"[\r\n]+")
 #: What makes a component a series; an override has none of it.

@@ -11,22 +11,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.amending import Amendments
-from scheduling.comparing import line_key
-from scheduling.copying import end_of_components, raw, raw_lines
 from scheduling.ical.lines import ContentLine, insert_properties, line_text
-from scheduling.outcome import PARAM_IGNORED
-from scheduling.ownership import COMPLETION
-from scheduling.personal import is_private_override
-from scheduling.rewriting import answer
-from scheduling.snapshot import read
-from scheduling.unseen import says_as_series
+from scheduling.itip.amending import Amendments
+from scheduling.itip.comparing import line_key
+from scheduling.itip.copying import end_of_components, raw, raw_lines
+from scheduling.itip.outcome import PARAM_IGNORED
+from scheduling.itip.ownership import COMPLETION
+from scheduling.itip.personal import is_private_override
+from scheduling.itip.rewriting import answer
+from scheduling.itip.snapshot import read
+from scheduling.itip.unseen import says_as_series
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Part, Party, Snapshot
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Part, Party, Snapshot
 
 _UNSET: Final = "NEEDS-ACTION"
 

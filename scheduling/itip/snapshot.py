@@ -15,15 +15,15 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from scheduling.addresses import normal
-from scheduling.comparing import content
-from scheduling.copying import derived, end_of_components, put_in
 from scheduling.ical.lines import Component, ContentLine, ICalendarError, edit, parse, text
 from scheduling.ical.recurrence import RecurrenceSet
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.timezones import UTC, Zones
 from scheduling.ical.timing import timing_of
 from scheduling.ical.values import DAY, Form, Period, moment_of, moments_of
-from scheduling.ownership import STAMP
+from scheduling.itip.comparing import content
+from scheduling.itip.copying import derived, end_of_components, put_in
+from scheduling.itip.ownership import STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Set as AbstractSet

@@ -4,6 +4,12 @@ Owns RFC 6638 3.1 (whose scheduling object is it?), 3.2.3.1 (create, modify or r
 (``same-organizer-in-all-components``), 3.2.10.1 (merging what arrived meanwhile) and 7.3 (SCHEDULE-STATUS). Pure: texts
 and the time come in, texts and messages go out. Finding the recipients' objects, privileges, delivery and inboxes are
 the scheduler's, and so are ``unique-scheduling-object-resource`` and ``default-calendar-needed``.
+
+The package is the door; one module of it is one rule. ``snapshot`` is a meeting as all of them see it, ``outcome`` and
+``message`` what they say. Changes: ``organizer`` (``rewriting``, ``revision``, ``views``, ``crowds``, ``groups``) and
+``attendee`` (``own_copy``, ``allowance``, ``unseen``, ``answering``). What comes in: ``inbound``, and from there
+``updates`` (``merging``, ``consequences``), ``cancellations``, ``replies``, ``proposals``. To whom a line belongs, and
+how it is carried over: ``ownership``, ``personal``, ``comparing``, ``copying``, ``amending``.
 """
 
 from __future__ import annotations
@@ -11,19 +17,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from scheduling import allowance, attendee, organizer, rewriting
-from scheduling.amending import Amendments
-from scheduling.inbound import incoming
-from scheduling.message import Message, received
-from scheduling.outcome import Actor, Applied, Outgoing, Refusal
-from scheduling.snapshot import read
-from scheduling.unseen import unseen
+from scheduling.itip import allowance, attendee, organizer, rewriting
+from scheduling.itip.amending import Amendments
+from scheduling.itip.inbound import incoming
+from scheduling.itip.message import Message, received
+from scheduling.itip.outcome import Actor, Applied, Outgoing, Refusal
+from scheduling.itip.snapshot import read
+from scheduling.itip.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set as AbstractSet
     from datetime import datetime
 
-    from scheduling.snapshot import Snapshot
+    from scheduling.itip.snapshot import Snapshot
 
 __all__ = [
     "Actor",

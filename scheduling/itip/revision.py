@@ -17,17 +17,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from scheduling.comparing import line_key
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.values import DAY, Form
-from scheduling.ownership import REVISING
-from scheduling.snapshot import STEPS
+from scheduling.itip.comparing import line_key
+from scheduling.itip.ownership import REVISING
+from scheduling.itip.snapshot import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Set as AbstractSet
 
     from scheduling.ical.timing import Instance, Timing
-    from scheduling.snapshot import Part, Rid, Snapshot
+    from scheduling.itip.snapshot import Part, Rid, Snapshot
 
 #: So many instances of two series are compared one by one.
 COMPARED: Final = 1_000

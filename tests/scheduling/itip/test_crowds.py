@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scheduling import crowds, itip
-from scheduling.crowds import is_crowd, reduced, told
-from scheduling.itip import Actor, Message
-from scheduling.snapshot import read
+from scheduling import itip
+from scheduling.itip import Actor, Message, crowds
+from scheduling.itip.crowds import is_crowd, reduced, told
+from scheduling.itip.snapshot import read
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BOSS = Actor(frozenset({"mailto:boss@x.example"}))

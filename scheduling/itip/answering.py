@@ -13,21 +13,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.copying import derived, moment_line, named, raw, with_params
 from scheduling.ical.lines import escape, line_text, text
 from scheduling.ical.rrule import Budget, TooManyInstances
-from scheduling.message import SUCCESS, Message, envelope, organizer_lines, party_line, stamped
-from scheduling.ownership import ATTENDEE_COMMENT, PRIVATE_COMMENT, REPLIED
-from scheduling.revision import sequence_of
-from scheduling.rewriting import answer
-from scheduling.snapshot import STEPS
-from scheduling.views import views
+from scheduling.itip.copying import derived, moment_line, named, raw, with_params
+from scheduling.itip.message import SUCCESS, Message, envelope, organizer_lines, party_line, stamped
+from scheduling.itip.ownership import ATTENDEE_COMMENT, PRIVATE_COMMENT, REPLIED
+from scheduling.itip.revision import sequence_of
+from scheduling.itip.rewriting import answer
+from scheduling.itip.snapshot import STEPS
+from scheduling.itip.views import views
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from scheduling.ical.timing import Instance
-    from scheduling.snapshot import Party, Rid, Snapshot
+    from scheduling.itip.snapshot import Party, Rid, Snapshot
 
 #: What a reply tells of the instance, so that a person knows what was answered (RFC 6638 B.4 has these).
 _TOLD: Final = frozenset({"DTSTART", "DTEND", "DUE", "DURATION", "SUMMARY", "RECURRENCE-ID"})

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduling.cancellations import cancel
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.rrule import TooManyInstances
 from scheduling.ical.validate import validate
-from scheduling.message import KINDS_OF, METHODS, check
-from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, REJECTED, Applied
-from scheduling.proposals import answer_to_refresh
-from scheduling.replies import reply
-from scheduling.snapshot import read
-from scheduling.updates import add, request
+from scheduling.itip.cancellations import cancel
+from scheduling.itip.message import KINDS_OF, METHODS, check
+from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, REJECTED, Applied
+from scheduling.itip.proposals import answer_to_refresh
+from scheduling.itip.replies import reply
+from scheduling.itip.snapshot import read
+from scheduling.itip.updates import add, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from scheduling.message import Message
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Snapshot
+    from scheduling.itip.message import Message
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Snapshot
 
 _UNREADABLE: Final = "3.1"  # RFC 5546 3.6.14: invalid property value
 

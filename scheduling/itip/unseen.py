@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduling.amending import Amendments
-from scheduling.comparing import PARTSTAT, content
-from scheduling.copying import derived, parsed, raw
 from scheduling.ical.lines import insert_properties
-from scheduling.ownership import ATTENDEE_COMMENT, REPLIED
-from scheduling.personal import is_private_override
-from scheduling.snapshot import read
+from scheduling.itip.amending import Amendments
+from scheduling.itip.comparing import PARTSTAT, content
+from scheduling.itip.copying import derived, parsed, raw
+from scheduling.itip.ownership import ATTENDEE_COMMENT, REPLIED
+from scheduling.itip.personal import is_private_override
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from scheduling.snapshot import Part, Party, Snapshot
+    from scheduling.itip.snapshot import Part, Party, Snapshot
 
 #: What replies change on an ATTENDEE line (RFC 6638 4.2, RFC 5546 3.2.3).
 _REPLIED_PARAMS: Final = ("PARTSTAT", "SCHEDULE-STATUS", "DELEGATED-TO", REPLIED)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduling.comparing import line_key
-from scheduling.copying import raw, raw_lines, with_params
-from scheduling.message import party_line
-from scheduling.ownership import ATTENDEE_COMMENT, PARTIES, PERSONAL_COMPONENTS, STAMP, is_personal, is_private
+from scheduling.itip.comparing import line_key
+from scheduling.itip.copying import raw, raw_lines, with_params
+from scheduling.itip.message import party_line
+from scheduling.itip.ownership import ATTENDEE_COMMENT, PARTIES, PERSONAL_COMPONENTS, STAMP, is_personal, is_private
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from scheduling.ical.lines import Component
-    from scheduling.snapshot import Part, Snapshot
+    from scheduling.itip.snapshot import Part, Snapshot
 
 
 def shared_components(component: Component) -> list[Component]:

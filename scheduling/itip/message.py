@@ -17,17 +17,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.copying import derived, moment_line, named, raw, raw_lines, with_params
 from scheduling.ical.join import PRODID
 from scheduling.ical.lines import ContentLine, ICalendarError, amend, escape, fold, line_text, parse, text as unescape
 from scheduling.ical.zone_text import vtimezone
-from scheduling.ownership import LOCAL_PARAMS, PARTIES, PERSONAL_COMPONENTS, is_private
-from scheduling.snapshot import SCHEDULED, Snapshot, read
+from scheduling.itip.copying import derived, moment_line, named, raw, raw_lines, with_params
+from scheduling.itip.ownership import LOCAL_PARAMS, PARTIES, PERSONAL_COMPONENTS, is_private
+from scheduling.itip.snapshot import SCHEDULED, Snapshot, read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from scheduling.snapshot import Part, Rid
+    from scheduling.itip.snapshot import Part, Rid
 
 #: RFC 5546 1.4.
 ORGANIZER_METHODS: Final = frozenset({"PUBLISH", "REQUEST", "ADD", "CANCEL", "DECLINECOUNTER"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Set as AbstractSet
 
-    from scheduling.snapshot import Rid, Snapshot
+    from scheduling.itip.snapshot import Rid, Snapshot
 
 
 #: So many instances are cancelled one by one.

@@ -18,24 +18,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scheduling.allowance import refusal
-from scheduling.comparing import line_key
-from scheduling.copying import derived, moment_line, named, raw, with_params
 from scheduling.ical.lines import ContentLine, escape, line_text
-from scheduling.message import SUCCESS, Message, envelope, organizer_lines, party_line, shown, stamped
-from scheduling.outcome import Outgoing
-from scheduling.own_copy import amended, completion_of
-from scheduling.ownership import COMPLETION, PRIVATE_COMMENT
-from scheduling.revision import sequence_of
-from scheduling.rewriting import answer
-from scheduling.snapshot import read
+from scheduling.itip.allowance import refusal
+from scheduling.itip.comparing import line_key
+from scheduling.itip.copying import derived, moment_line, named, raw, with_params
+from scheduling.itip.message import SUCCESS, Message, envelope, organizer_lines, party_line, shown, stamped
+from scheduling.itip.outcome import Outgoing
+from scheduling.itip.own_copy import amended, completion_of
+from scheduling.itip.ownership import COMPLETION, PRIVATE_COMMENT
+from scheduling.itip.revision import sequence_of
+from scheduling.itip.rewriting import answer
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Part, Party, Rid, Snapshot
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Part, Party, Rid, Snapshot
 
 #: What a REPLY tells of the instance besides the answer (RFC 6638 B.4, B.7 have these).
 _TOLD: Final = frozenset({"DTSTART", "DTEND", "DUE", "DURATION", "SUMMARY", "RECURRENCE-ID"})

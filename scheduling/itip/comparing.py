@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.copying import raw_lines
 from scheduling.ical import recur, values
 from scheduling.ical.lines import ContentLine, ICalendarError, split_list, text
-from scheduling.ownership import BOOKKEEPING, LOCAL_PARAMS, PARTIES, PERSONAL_COMPONENTS, is_personal, is_private
+from scheduling.itip.copying import raw_lines
+from scheduling.itip.ownership import BOOKKEEPING, LOCAL_PARAMS, PARTIES, PERSONAL_COMPONENTS, is_personal, is_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

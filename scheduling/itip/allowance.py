@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling.ical.lines import text
 from scheduling.ical.rrule import TooManyInstances
-from scheduling.outcome import Refusal
-from scheduling.revision import new_instances, same_time
+from scheduling.itip.outcome import Refusal
+from scheduling.itip.revision import new_instances, same_time
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from scheduling.ical.lines import Component
-    from scheduling.snapshot import Part, Rid, Snapshot
+    from scheduling.itip.snapshot import Part, Rid, Snapshot
 
 CONDITION: Final = "allowed-attendee-scheduling-object-change"  # RFC 6638 3.2.4.4
 #: So many instances may be left out by one change, each with a reply.

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from scheduling.ical.lines import ContentLine
-from scheduling.message import ORGANIZER_METHODS, Message
-from scheduling.snapshot import Part, Party, Snapshot, read
+from scheduling.itip.message import ORGANIZER_METHODS, Message
+from scheduling.itip.snapshot import Part, Party, Snapshot, read
 
 #: Attendees of a component up to which everybody is told of everybody.
 MOST_SHOWN: Final = 1000

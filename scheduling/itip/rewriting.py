@@ -16,15 +16,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.amending import Amendments
-from scheduling.outcome import PARAM_IGNORED, Refusal
-from scheduling.ownership import ATTENDEE_COMMENT, REPLIED
-from scheduling.revision import rescheduled, revised, sequence_of
-from scheduling.views import View, gone_for, views
+from scheduling.itip.amending import Amendments
+from scheduling.itip.outcome import PARAM_IGNORED, Refusal
+from scheduling.itip.ownership import ATTENDEE_COMMENT, REPLIED
+from scheduling.itip.revision import rescheduled, revised, sequence_of
+from scheduling.itip.views import View, gone_for, views
 
 if TYPE_CHECKING:
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Part, Party, Rid, Snapshot
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Part, Party, Rid, Snapshot
 
 CONDITION: Final = "allowed-organizer-scheduling-object-change"  # RFC 6638 3.2.4.3
 _UNSET: Final = "NEEDS-ACTION"

@@ -20,23 +20,23 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from scheduling.amending import Amendments
-from scheduling.consequences import merged
-from scheduling.copying import anchor, end_of_components, moment_line, named
 from scheduling.ical.lines import line_text
 from scheduling.ical.values import moment_of
-from scheduling.outcome import DELIVERED, NO_AUTHORITY, REJECTED, Applied
-from scheduling.personal import arriving
-from scheduling.proposals import refresh_request
-from scheduling.rewriting import answer
+from scheduling.itip.amending import Amendments
+from scheduling.itip.consequences import merged
+from scheduling.itip.copying import anchor, end_of_components, moment_line, named
+from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, REJECTED, Applied
+from scheduling.itip.personal import arriving
+from scheduling.itip.proposals import refresh_request
+from scheduling.itip.rewriting import answer
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from scheduling.message import Message
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Part, Rid, Snapshot
+    from scheduling.itip.message import Message
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Part, Rid, Snapshot
 
 _BOTH_MISSING: Final = "The message does not name its recipient among the attendees; a person may know why it came."
 

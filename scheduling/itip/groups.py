@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scheduling.addresses import normal
-from scheduling.amending import Amendments
-from scheduling.copying import raw
 from scheduling.ical.lines import ContentLine, line_text
-from scheduling.snapshot import read
+from scheduling.itip.amending import Amendments
+from scheduling.itip.copying import raw
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scheduling.snapshot import Part, Party, Snapshot
+    from scheduling.itip.snapshot import Part, Party, Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,23 +24,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.amending import Amendments
-from scheduling.copying import with_params
 from scheduling.ical.lines import OBJECT_LIMITS, ContentLine, insert_properties, line_text
-from scheduling.message import party_line, stamped
-from scheduling.organizer import updates_for_others
-from scheduling.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, REJECTED, SUCCESS, Applied
-from scheduling.ownership import ATTENDEE_COMMENT, PRIVATE_COMMENT, REPLIED
-from scheduling.proposals import answer_to_refresh
-from scheduling.rewriting import answer
-from scheduling.snapshot import read
+from scheduling.itip.amending import Amendments
+from scheduling.itip.copying import with_params
+from scheduling.itip.message import party_line, stamped
+from scheduling.itip.organizer import updates_for_others
+from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, REJECTED, SUCCESS, Applied
+from scheduling.itip.ownership import ATTENDEE_COMMENT, PRIVATE_COMMENT, REPLIED
+from scheduling.itip.proposals import answer_to_refresh
+from scheduling.itip.rewriting import answer
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from scheduling.message import Message
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Part, Party, Rid, Snapshot
+    from scheduling.itip.message import Message
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Part, Party, Rid, Snapshot
 
 _TOKEN: Final = re.compile(r"[A-Z0-9-]{1,40}")
 _CODE: Final = re.compile(r"\s*(\d{1,2}(?:\.\d{1,2}){1,2})")

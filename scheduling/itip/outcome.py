@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from scheduling.message import Message
+    from scheduling.itip.message import Message
 
 #: Delivery status codes (RFC 6638 3.2.9) and reply status codes (RFC 5546 3.6) that are given here.
 PENDING: Final = "1.0"

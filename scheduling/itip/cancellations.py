@@ -16,19 +16,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from scheduling.amending import Amendments
-from scheduling.copying import anchor, before, moment_line
 from scheduling.ical.lines import line_text
 from scheduling.ical.values import Period, moment_of, moments_of
-from scheduling.outcome import DELIVERED, NO_AUTHORITY, REJECTED, Applied
-from scheduling.snapshot import read
+from scheduling.itip.amending import Amendments
+from scheduling.itip.copying import anchor, before, moment_line
+from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, REJECTED, Applied
+from scheduling.itip.snapshot import read
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from scheduling.message import Message
-    from scheduling.outcome import Actor
-    from scheduling.snapshot import Part, Snapshot
+    from scheduling.itip.message import Message
+    from scheduling.itip.outcome import Actor
+    from scheduling.itip.snapshot import Part, Snapshot
 
 _ENDS: Final = re.compile(r";?(?:COUNT|UNTIL)=[^;]*", re.IGNORECASE)
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from scheduling.comparing import PARTSTAT, content
-from scheduling.copying import derived, parsed
-from scheduling.merging import Merge
-from scheduling.revision import sequence_of
-from scheduling.rewriting import answer
-from scheduling.snapshot import read
-from scheduling.unseen import says_as_series
+from scheduling.itip.comparing import PARTSTAT, content
+from scheduling.itip.copying import derived, parsed
+from scheduling.itip.merging import Merge
+from scheduling.itip.revision import sequence_of
+from scheduling.itip.rewriting import answer
+from scheduling.itip.snapshot import read
+from scheduling.itip.unseen import says_as_series
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Set as AbstractSet
 
-    from scheduling.snapshot import Rid, Snapshot
+    from scheduling.itip.snapshot import Rid, Snapshot
 
 
 def merged(
