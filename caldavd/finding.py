@@ -8,11 +8,11 @@ from caldavd.access import READ, Access
 from caldavd.resources import of_collection
 from caldavd.router import Router
 from config.settings import FindTime, Rooms
-from scheduling.bookings import Defaults
 from scheduling.finder import Finder
 from scheduling.freebusy.working_hours import shifts
 from scheduling.gathering import Readable
 from scheduling.ranking import named_ranker, rank
+from scheduling.rooms.bookings import Defaults
 from scheduling.slots import Settings, Weights
 from storage.rows import CollectionKind
 from storage.store import Transaction

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from config.settings import Settings
-from scheduling.bookings import Defaults
 from scheduling.people import Site
 from scheduling.posting import Postbox
+from scheduling.rooms.bookings import Defaults
 from scheduling.scheduler import Scheduler
 
 

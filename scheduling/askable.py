@@ -10,12 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scheduling.bookings import ANSWERING, Defaults
 from scheduling.deliverable import Right, may_deliver
 from scheduling.freebusy.diaries import Diary, FreeBusy
 from scheduling.guests import Guests, looked_up
 from scheduling.ical.periods import Busy, BusyPeriod
-from scheduling.rooms import Rules
+from scheduling.rooms.bookings import ANSWERING, Defaults
+from scheduling.rooms.rules import Rules
 from scheduling.slots import NotAWish, Place
 from storage.rows import Booking, BookingPolicy, Principal, PrincipalKind
 from storage.store import Transaction

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from scheduling import bookings, itip
+from scheduling import itip
 from scheduling.copies import Copies, Copy, component_in, is_group
 from scheduling.deliverable import Right, may_deliver, right_for
 from scheduling.itip import Applied, Message, crowds
@@ -37,6 +37,7 @@ from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVER
 from scheduling.itip.snapshot import read
 from scheduling.people import Person, people
 from scheduling.posting import PROPOSING, Mail, Postbox, post_notice
+from scheduling.rooms import bookings
 from scheduling.running import NeedHomes
 from storage.rows import JournalEntry, Principal, PrincipalKind
 from storage.store import Transaction

@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 from scheduling import find_time
 from scheduling.askable import askable
-from scheduling.bookings import Defaults
 from scheduling.freebusy.diaries import FreeBusy, zone_of_principal
 from scheduling.freebusy.index import QUARTER
 from scheduling.freebusy.working_hours import Shift
@@ -22,6 +21,7 @@ from scheduling.guests import Guests
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.values import DAY
 from scheduling.ranking import rank
+from scheduling.rooms.bookings import Defaults
 from scheduling.slots import NOWHERE, Attendee, NotAWish, Place, Ranker, Room, Settings, Suggestion
 from storage.rows import Principal
 from storage.store import Transaction

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal
 
-from scheduling import bookings, invited_groups, itip, second_chances
+from scheduling import invited_groups, itip, second_chances
 from scheduling.copies import Copies, Copy, scheduled_row
 from scheduling.delivery import FORWARDED, Delivery
 from scheduling.ical.lines import ICalendarError
@@ -27,6 +27,7 @@ from scheduling.itip.snapshot import read
 from scheduling.people import Person, Site, find
 from scheduling.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
 from scheduling.posting import Postbox
+from scheduling.rooms import bookings
 from scheduling.running import NeedHomes
 from storage.rows import JournalEntry, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction

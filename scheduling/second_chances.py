@@ -16,14 +16,14 @@ from typing import Final
 
 from scheduling import itip
 from scheduling.addresses import normal
-from scheduling.bookings import ANSWERING
 from scheduling.delivery import Delivery
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.timezones import UTC
 from scheduling.ical.values import DAY
 from scheduling.itip.snapshot import Snapshot, read
 from scheduling.people import Person
-from scheduling.rooms import DECLINED, slots_of
+from scheduling.rooms.bookings import ANSWERING
+from scheduling.rooms.rules import DECLINED, slots_of
 from storage.rows import CollectionKind, ObjectRow, Principal
 from storage.store import Transaction
 

@@ -13,7 +13,7 @@ from caldavd.cli import room_hours, room_rules
 from caldavd.cli.room_rules import BEYOND, DEFAULT, EVERYBODY, MOST_DAYS, MOST_PEOPLE, POLICIES, Said
 from caldavd.cli.session import Failure, Session, all_principals, pass_session, principal_named, table
 from config.settings import Rooms
-from scheduling.bookings import ANSWERING
+from scheduling.rooms.bookings import ANSWERING
 from storage.errors import UnstorableText
 from storage.rows import Booking, Principal
 from storage.store import Transaction

@@ -1,7 +1,7 @@
 """What is said of a room or resource by whoever administers it: from texts to values, and into the database.
 
 Used by ``caldavd room set`` and ``caldavd user import``; docs/rooms.md tells what it means. The rules themselves are in
-``scheduling.rooms``. Beside the row of the room this keeps in order: who may book it (ACEs of its inbox, RFC 6638
+``scheduling.rooms.rules``. Beside the row of the room this keeps in order: who may book it (ACEs of its inbox, RFC 6638
 section 6.1.2), what the delegate needs to answer for it (an ACE of its home), and its hours (a property of its inbox).
 """
 
@@ -25,8 +25,8 @@ from caldavd.privileges import (
 )
 from caldavd.provision import set_text
 from caldavd.xml.names import caldav
-from scheduling.bookings import ANSWERING
 from scheduling.freebusy.availability import PROPERTIES as HOURS
+from scheduling.rooms.bookings import ANSWERING
 from scheduling.scheduler import INBOX
 from storage.rows import Ace, Beyond, Booking, BookingPolicy, Collection, CollectionKind, Owner, Principal
 from storage.store import Transaction

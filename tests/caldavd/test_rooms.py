@@ -1,6 +1,6 @@
 """Rooms over HTTP: what stands in everybody's copy when the PUT has returned, who is let in, and why (scheduling log).
 
-The rules one by one are in ``tests/scheduling/test_rooms.py``, many bookings at once in ``test_room_booking.py``.
+The rules one by one are in ``tests/scheduling/rooms/test_rules.py``, many bookings at once in ``test_room_booking.py``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from caldavd.cli.room_rules import Said
 from caldavd.schedulers import scheduler_of
 from config.settings import Provisioning, Settings
 from scheduling import itip, second_chances
-from scheduling.bookings import Defaults
 from scheduling.posting import MAIL, Postbox, decoded
+from scheduling.rooms.bookings import Defaults
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler, scheduled_row
 from storage.rows import Beyond, BookingPolicy, JournalEntry, PrincipalKind

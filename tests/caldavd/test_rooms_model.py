@@ -15,7 +15,7 @@ import pytest
 from scheduling.freebusy.vfreebusy import busy
 from scheduling.ical.timezones import UTC
 from scheduling.itip.snapshot import read
-from scheduling.rooms import slots_of
+from scheduling.rooms.rules import slots_of
 from tests.caldavd.test_rooms import MONDAY, House, house
 
 __all__ = ["house"]  # the fixture

@@ -1,8 +1,8 @@
 """How rooms and resources answer, in a transaction: for all rooms of a message at once.
 
 Owns the rules that are set for each (``tx.bookings`` and the installation's defaults), who answers for it, and the
-REPLY with its reason. The rules are carried out in ``rooms`` and written down in ``room_answers``, both pure; when a
-room cannot be had is read in ``room_diaries``.
+REPLY with its reason. The rules are carried out in ``rules`` and written down in ``answers``, both pure; when a
+room cannot be had is read in ``diaries``.
 
 Whoever calls holds the locks of the rooms' homes since before the reading and until the commit.
 """
@@ -21,9 +21,9 @@ from scheduling.ical.lines import ICalendarError
 from scheduling.ical.values import DAY
 from scheduling.itip.message import Message
 from scheduling.itip.outcome import Actor
-from scheduling.room_answers import Answer, answered, with_comments, with_reply_forced
-from scheduling.room_diaries import Question, diaries_of
-from scheduling.rooms import Case, Diary, Rules, requested
+from scheduling.rooms.answers import Answer, answered, with_comments, with_reply_forced
+from scheduling.rooms.diaries import Question, diaries_of
+from scheduling.rooms.rules import Case, Diary, Rules, requested
 from storage.rows import Beyond, Booking, BookingPolicy, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 

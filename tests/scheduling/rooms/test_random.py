@@ -18,9 +18,9 @@ from scheduling.ical.timezones import UTC as UTC_ZONE, Zone, named
 from scheduling.ical.values import DAY
 from scheduling.itip import Actor, incoming, merged_with_unseen, outgoing
 from scheduling.itip.snapshot import read
-from scheduling.room_answers import answered, with_comments, with_reply_forced
-from scheduling.rooms import Case, Diary, Rules, Slot, requested, slots_of
-from tests.scheduling.test_rooms import BERLIN, NOW, ROOM, component, meeting
+from scheduling.rooms.answers import answered, with_comments, with_reply_forced
+from scheduling.rooms.rules import Case, Diary, Rules, Slot, requested, slots_of
+from tests.scheduling.rooms.test_rules import BERLIN, NOW, ROOM, component, meeting
 
 FORMS = ("UTC", "DATE", "floating", "Europe/Berlin", "America/New_York")
 ANNA = Actor(frozenset({"mailto:anna@example.org"}))

@@ -3,7 +3,7 @@
 Owns which answer the series gets and which of its instances get one of their own (an override with another PARTSTAT,
 RFC 6638 3.2.6, RFC 5546 3.2.3), TRANSP of what is booked, and how the reason travels: as COMMENT in the REPLY (RFC 5546
 3.2.3) and as the private comment that the organizer's copy shows (caldav-privatecomments 3.2). What is answered to
-which instance is decided in ``rooms``.
+which instance is decided in ``rules``.
 
 - A series gets the answer that most of its instances get, the others become overrides, at most ``Rules.exceptions``
   and ``MOST_TEXT``: where more would be needed the series is declined as a whole.
@@ -23,8 +23,8 @@ from scheduling.itip.amending import Amendments
 from scheduling.itip.ownership import PRIVATE_COMMENT
 from scheduling.itip.revision import same_time
 from scheduling.itip.snapshot import read
-from scheduling.room_words import TOO_OFTEN, Why, cut, nothing, summary, too_many
-from scheduling.rooms import ACCEPTED, DECLINED, UNSET, judged
+from scheduling.rooms.rules import ACCEPTED, DECLINED, UNSET, judged
+from scheduling.rooms.words import TOO_OFTEN, Why, cut, nothing, summary, too_many
 from storage.rows import BookingPolicy
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from scheduling.itip.message import Message
     from scheduling.itip.snapshot import Part, Rid, Snapshot
-    from scheduling.rooms import Case, Diary, Request, Slot, Verdict
+    from scheduling.rooms.rules import Case, Diary, Request, Slot, Verdict
 
 #: Bytes that a meeting may have with its overrides: every attendee's copy gets them.
 MOST_TEXT: Final = 1024 * 1024

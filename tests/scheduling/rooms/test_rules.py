@@ -14,9 +14,9 @@ from scheduling.ical.values import DAY
 from scheduling.itip import Actor, outgoing
 from scheduling.itip.ownership import PRIVATE_COMMENT
 from scheduling.itip.snapshot import read
-from scheduling.room_answers import Answer, answered, with_comments
-from scheduling.room_words import summary, taken_by_other
-from scheduling.rooms import Case, Diary, Rules, requested
+from scheduling.rooms.answers import Answer, answered, with_comments
+from scheduling.rooms.rules import Case, Diary, Rules, requested
+from scheduling.rooms.words import summary, taken_by_other
 from storage.rows import Beyond, BookingPolicy
 
 ROOM = "mailto:room@example.org"

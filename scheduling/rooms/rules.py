@@ -3,7 +3,7 @@
 Pure: the room's copy as the invitation left it, the copy as it was, and when the room is taken by others come in; what
 it answers to each instance comes out. The booking is atomic because whoever calls holds the lock of the room's home
 from the reading of the room's other objects to the commit: of two bookings for one time the second one reads the first.
-How answers are written into the copy is in ``room_answers``; what is stored of rooms, and read for them, in
+How answers are written into the copy is in ``answers``; what is stored of rooms, and read for them, in
 ``bookings``.
 
 Decisions (docs/decisions says why):
@@ -26,7 +26,7 @@ from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.values import DAY
 from scheduling.itip.revision import rescheduled
 from scheduling.itip.snapshot import read
-from scheduling.room_words import (
+from scheduling.rooms.words import (
     TOO_OFTEN,
     Why,
     beyond,

@@ -16,13 +16,13 @@ from scheduling.freebusy.diaries import availability_in
 from scheduling.freebusy.index import Version
 from scheduling.freebusy.vfreebusy import busy
 from scheduling.ical.periods import Busy, BusyPeriod, merge
-from scheduling.rooms import Diary
+from scheduling.rooms.rules import Diary
 from storage.rows import CollectionKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from scheduling.rooms import Case, Request
+    from scheduling.rooms.rules import Case, Request
     from storage.rows import ObjectRow, Principal
     from storage.store import Transaction
 
