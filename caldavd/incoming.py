@@ -13,7 +13,7 @@ from scheduling.imip.lmtp import AT_ONCE, Listener, Place
 from scheduling.imip.poll import Mailbox, Poller
 from scheduling.imip.reception import Reception
 from scheduling.imip.tags import PURPOSE, Tags
-from scheduling.posting import Postbox
+from scheduling.mail.posting import Postbox
 from storage.store import Store
 
 #: ``Finalize`` calls the highest first; the worker goes after these, since they may leave it something to do.

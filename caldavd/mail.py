@@ -7,9 +7,9 @@ from threading import Thread
 
 from caldavd.incoming import tags_of
 from config.settings import Settings
-from scheduling.mailer import Letterhead, Smtp
-from scheduling.posting import Postbox
-from scheduling.tickets import PURPOSE, Links, Signer
+from scheduling.mail.mailer import Letterhead, Smtp
+from scheduling.mail.posting import Postbox
+from scheduling.mail.tickets import PURPOSE, Links, Signer
 from scheduling.worker import Worker
 from storage.store import Store
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from config.settings import Settings
+from scheduling.mail.posting import Postbox
 from scheduling.people import Site
-from scheduling.posting import Postbox
 from scheduling.rooms.bookings import Defaults
 from scheduling.scheduler import Scheduler
 

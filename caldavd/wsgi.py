@@ -23,7 +23,7 @@ from caldavd.stores import store_of
 from config import load, log
 from config.settings import Settings
 from scheduling.freebusy.index_open import free_busy_of
-from scheduling.posting import Postbox
+from scheduling.mail.posting import Postbox
 from storage.store import Store
 
 #: The name of the application with a worker beside it, which `caldavd serve` runs.

@@ -16,10 +16,10 @@ from typing import Final
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.indexing import CONTENT_TYPE, indexed
 from scheduling.itip.message import Message
+from scheduling.mail.posting import PROPOSING
+from scheduling.mail.tickets import item_name
 from scheduling.people import Person, Site, find
 from scheduling.placing import Places, places_of
-from scheduling.posting import PROPOSING
-from scheduling.tickets import item_name
 from storage.errors import QuotaExceeded
 from storage.rows import Collection, NewObject, ObjectRow, Principal, PrincipalKind, Put
 from storage.store import Transaction

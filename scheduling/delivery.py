@@ -35,8 +35,8 @@ from scheduling.itip import Applied, Message, crowds
 from scheduling.itip.message import ATTENDEE_METHODS
 from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVERED, REJECTED
 from scheduling.itip.snapshot import read
+from scheduling.mail.posting import PROPOSING, Mail, Postbox, post_notice
 from scheduling.people import Person, people
-from scheduling.posting import PROPOSING, Mail, Postbox, post_notice
 from scheduling.rooms import bookings
 from scheduling.running import NeedHomes
 from storage.rows import JournalEntry, Principal, PrincipalKind

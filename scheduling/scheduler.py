@@ -24,9 +24,9 @@ from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message, crowds, groups
 from scheduling.itip.outcome import DELIVERED, INVALID_USER, PARAM_IGNORED, Refusal
 from scheduling.itip.snapshot import read
+from scheduling.mail.posting import Postbox
 from scheduling.people import Person, Site, find
 from scheduling.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
-from scheduling.posting import Postbox
 from scheduling.rooms import bookings
 from scheduling.running import NeedHomes
 from storage.rows import JournalEntry, ObjectRow, Principal, PrincipalKind

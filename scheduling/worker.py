@@ -30,7 +30,7 @@ from scheduling.indexing import indexed
 from scheduling.itip.message import ORGANIZER_METHODS, Message
 from scheduling.itip.outcome import NOT_DELIVERED, PENDING
 from scheduling.itip.snapshot import read
-from scheduling.mailer import (
+from scheduling.mail.mailer import (
     Connection,
     Letterhead,
     Refused,
@@ -40,7 +40,7 @@ from scheduling.mailer import (
     language_of,
     recipient_of,
 )
-from scheduling.posting import MAIL, STATUS, Mail, Status, decoded, decoded_status, post_status, written_on
+from scheduling.mail.posting import MAIL, STATUS, Mail, Status, decoded, decoded_status, post_status, written_on
 from storage.errors import Busy, QuotaExceeded, StoreError
 from storage.rows import Job, JournalEntry, NewJob, Principal
 from storage.store import Store, Transaction
@@ -48,7 +48,7 @@ from storage.store import Store, Transaction
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from scheduling.tickets import Links
+    from scheduling.mail.tickets import Links
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from caldavd.cli.walk import Calendar, calendars, pages
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import validate
 from scheduling.indexing import differences, indexed
-from scheduling.posting import MAIL
+from scheduling.mail.posting import MAIL
 from storage.errors import StoreError
 from storage.rows import ObjectRow
 

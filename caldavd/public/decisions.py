@@ -16,7 +16,7 @@ from scheduling.ical.periods import Busy
 from scheduling.itip import proposals
 from scheduling.itip.message import Message, received
 from scheduling.itip.snapshot import read
-from scheduling.mailtext import facts, long_text, name_of, proposed
+from scheduling.mail.mailtext import facts, long_text, name_of, proposed
 from scheduling.people import find
 from scheduling.scheduler import INBOX, Refused, scheduled_row
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from caldavd.public import pages
 from caldavd.public.visits import MOST_COMMENT, Visit, check_rate, comment_of
 from scheduling.itip.answering import Invitation
-from scheduling.mailtext import Reader, facts, instance, one_line, when
-from scheduling.wording import language
+from scheduling.mail.mailtext import Reader, facts, instance, one_line, when
+from scheduling.mail.wording import language
 
 if TYPE_CHECKING:
     from caldavd.response import Response

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from caldavd.response import Response
 
 if TYPE_CHECKING:
-    from scheduling.mailtext import Fact
-    from scheduling.wording import Language
+    from scheduling.mail.mailtext import Fact
+    from scheduling.mail.wording import Language
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #b9c4cc; --accent: #1f6286; --soft: #eef4f8; --bad: #a4262c }

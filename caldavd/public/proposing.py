@@ -15,7 +15,7 @@ from caldavd.public import invitations, pages
 from caldavd.public.visits import MOST_COMMENT, check_rate, comment_of
 from scheduling.ical.values import DAY, EPOCH_ORDINAL, nearest_wall
 from scheduling.itip import Actor, proposals
-from scheduling.mailtext import Reader, facts, instance, zone_for
+from scheduling.mail.mailtext import Reader, facts, instance, zone_for
 
 if TYPE_CHECKING:
     from caldavd.public.visits import Visit

@@ -1,7 +1,7 @@
 """A visit by a link: the ticket, the form that was sent, the meeting as it stands, and the page where there is none.
 
-Who has the ticket (``scheduling.tickets``) is taken to be the attendee whom the mail was for, or the organizer who is
-to decide. What is shown and done is in ``invitations``, ``proposing`` and ``decisions``.
+Who has the ticket (``scheduling.mail.tickets``) is taken to be the attendee whom the mail was for, or the organizer who
+is to decide. What is shown and done is in ``invitations``, ``proposing`` and ``decisions``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import UTC as UTC_ZONE, named
 from scheduling.ical.values import DAY
 from scheduling.itip.snapshot import Snapshot, read
-from scheduling.mailtext import Reader, long_text, one_line
+from scheduling.mail.mailtext import Reader, long_text, one_line
+from scheduling.mail.tickets import PURPOSE, BadTicket, Signer, Ticket
+from scheduling.mail.wording import Language, language
 from scheduling.scheduler import Person, Scheduler
-from scheduling.tickets import PURPOSE, BadTicket, Signer, Ticket
-from scheduling.wording import Language, language
 from storage.rows import ObjectRow, Principal
 
 #: Characters of a message to the organizer.

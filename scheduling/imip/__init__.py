@@ -8,5 +8,5 @@ answers come to, ``bounces`` reads delivery reports. All of these are pure.
 ``fates`` what goes in and comes out. ``lmtp`` and ``poll`` bring mails to it, and so does ``caldavd imip-receive``;
 ``forwarding`` sends on what people write back.
 
-Mail on the way out is in ``scheduling.mailer``.
+Mail on the way out is in ``scheduling.mail``.
 """

@@ -20,7 +20,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Literal
 
 from scheduling.imip.fates import Fate
-from scheduling.tls import client_context
+from scheduling.mail.tls import client_context
 from storage.errors import StoreError
 from storage.rows import NewJob
 

@@ -29,7 +29,7 @@ from scheduling.imip.tags import Tag, Tags
 from scheduling.imip.taking import BODY, MAX_RECIPIENTS, Taking
 from scheduling.itip.message import METHODS
 from scheduling.itip.snapshot import read
-from scheduling.posting import Status, post_status
+from scheduling.mail.posting import Status, post_status
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
 from storage.rows import CollectionKind, JournalEntry, ObjectRow, Principal

@@ -20,7 +20,7 @@ from caldavd.cli.room_rules import Said
 from caldavd.schedulers import scheduler_of
 from config.settings import Provisioning, Settings
 from scheduling import itip, second_chances
-from scheduling.posting import MAIL, Postbox, decoded
+from scheduling.mail.posting import MAIL, Postbox, decoded
 from scheduling.rooms.bookings import Defaults
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler, scheduled_row

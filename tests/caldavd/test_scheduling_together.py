@@ -21,7 +21,7 @@ from sqlalchemy import exc
 from caldavd import provision
 from caldavd.app import Application
 from config.settings import Provisioning
-from scheduling.posting import MAIL, Postbox
+from scheduling.mail.posting import MAIL, Postbox
 from scheduling.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import CollectionKind

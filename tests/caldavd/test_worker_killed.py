@@ -22,7 +22,7 @@ from scheduling.worker import LEASE
 from storage.open import open_store
 from storage.store import Transaction
 from tests.caldavd.client import basic
-from tests.scheduling.smtp import Sink, listening
+from tests.scheduling.mail.smtp import Sink, listening
 
 _SETTINGS = """\
 [server]

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from scheduling import worker as module
-from scheduling.mailer import Connection, Refused, Sendable, Unavailable
-from scheduling.posting import Status
+from scheduling.mail.mailer import Connection, Refused, Sendable, Unavailable
+from scheduling.mail.posting import Status
 from scheduling.worker import write_statuses
 from storage.errors import Busy
 from storage.rows import Address, NewJob, PrincipalKind
 from storage.store import Transaction
-from tests.scheduling.posting_scene import ANNA, BERT, CARL, DAY, Scene, meeting
-from tests.scheduling.smtp import Sink, listening
+from tests.scheduling.mail.posting_scene import ANNA, BERT, CARL, DAY, Scene, meeting
+from tests.scheduling.mail.smtp import Sink, listening
 from tests.storage.databases import KINDS, Databases
 
 HOUR = 3600

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from caldavd.cli.session import Session
-from scheduling.posting import MAIL
+from scheduling.mail.posting import MAIL
 from storage.rows import NewJob
 from storage.store import Transaction
 from tests.caldavd.cli.conftest import Cli

@@ -13,7 +13,7 @@ from caldavd.cli.session import Session
 from scheduling.imip.fates import Fate, Outcome
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.imip.scene import CARL, mail_bytes, meeting, reply
-from tests.scheduling.imap import Store, serving
+from tests.scheduling.imip.imap import Store, serving
 
 FORGED = reply(CARL, author="evil@else.example")
 

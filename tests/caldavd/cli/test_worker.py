@@ -21,8 +21,8 @@ from caldavd.cli.session import Session
 from storage.rows import JournalEntry
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.cli.test_serve import TREE, Serve, serve  # noqa: F401 - a fixture
-from tests.scheduling.posting_scene import BERT, meeting
-from tests.scheduling.smtp import Sink, listening
+from tests.scheduling.mail.posting_scene import BERT, meeting
+from tests.scheduling.mail.smtp import Sink, listening
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from caldavd.app import Application
 from storage.store import Store
 from tests.caldavd.imip.scene import Office
-from tests.scheduling.smtp import Sink, listening
+from tests.scheduling.mail.smtp import Sink, listening
 
 
 @pytest.fixture

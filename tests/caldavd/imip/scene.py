@@ -16,7 +16,7 @@ from scheduling.scheduler import Scheduler
 from storage.rows import HeldMail, JournalEntry
 from storage.store import Store
 from tests.caldavd.client import Client
-from tests.scheduling.smtp import Sink
+from tests.scheduling.mail.smtp import Sink
 
 MAILS = Path(__file__).parents[2] / "mails"
 OUR_SERVER = "mx.example.org"

@@ -10,7 +10,7 @@ import pytest
 
 from scheduling.imip.fates import Fate
 from tests.caldavd.imip.scene import CARL, DORA, Office, itip, mail_bytes, meeting, reply
-from tests.scheduling.smtp import Sink
+from tests.scheduling.mail.smtp import Sink
 
 PASS = "Authentication-Results: mx.example.org; dmarc=pass header.from=gmail.example\r\n"
 FAIL = "Authentication-Results: mx.example.org; dmarc=fail header.from=gmail.example\r\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scheduling.imip.fates import Fate
 from tests.caldavd.imip.scene import CARL, Office, accept, itip, reply
-from tests.scheduling.smtp import Sink
+from tests.scheduling.mail.smtp import Sink
 
 #: An address with a signature in it, as another server makes them: it may tell upper from lower case.
 SIGNED = "2_GEYDAMZSGUZTEMJZHAYTAMBTGIHBWKBU5KW77255PCEUBRBCUM6JCZTL4M6OFWEBGARO3XW5VISXU@imip.me.example"

@@ -12,7 +12,7 @@ from caldavd.incoming import poller_of
 from scheduling.imip.poll import KEYWORD, TURN, Mailbox, Poller, Unavailable
 from storage.errors import Busy
 from tests.caldavd.imip.scene import CARL, Office, meeting, reply
-from tests.scheduling.imap import Store, serving
+from tests.scheduling.imip.imap import Store, serving
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from caldavd.mail import worker_of
 from scheduling.imip.fates import Fate
 from storage.store import Store
 from tests.caldavd.imip.scene import CARL, Office, accept, itip, mail_bytes, meeting, reply
-from tests.scheduling.smtp import Sink
+from tests.scheduling.mail.smtp import Sink
 
 
 def statuses(office: Office, who: str = CARL, *, name: str = "ATTENDEE", user: str = "u1") -> str:

@@ -17,7 +17,7 @@ from config.settings import Provisioning
 from scheduling.addresses import mailbox, normal
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.itip import received
-from scheduling.posting import Postbox
+from scheduling.mail.posting import Postbox
 from scheduling.running import run_locked
 from scheduling.scheduler import Scheduler
 from storage.open import open_store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduling.posting import MAIL, decoded
+from scheduling.mail.posting import MAIL, decoded
 from storage.store import Transaction
 from tests.caldavd.itip.stage import CALENDAR, Office
 from tests.scheduling.itip.world import lines_of

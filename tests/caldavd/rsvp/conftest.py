@@ -19,7 +19,7 @@ from scheduling.worker import Worker
 from storage.rows import JournalEntry
 from storage.store import Store
 from tests.caldavd.client import Answer, Client
-from tests.scheduling.smtp import Sink, listening
+from tests.scheduling.mail.smtp import Sink, listening
 
 BASE = "https://calendar.example.org"
 CALENDAR = "/calendars/u1/calendar/"

@@ -13,7 +13,7 @@ from storage.open import open_store
 from tests.caldavd.client import NamesAreEnough
 from tests.caldavd.conftest import _accounts
 from tests.caldavd.rsvp.conftest import FORM, Office, Page, links_in, meeting
-from tests.scheduling.smtp import Sink
+from tests.scheduling.mail.smtp import Sink
 from tests.storage.databases import KINDS, Databases
 
 U1 = "u1@example.org"

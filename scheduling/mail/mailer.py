@@ -33,10 +33,10 @@ from scheduling.ical.timezones import UTC, named
 from scheduling.itip.amending import Amendments
 from scheduling.itip.message import Message
 from scheduling.itip.snapshot import Party, Snapshot, read
-from scheduling.mailtext import Reader, letter, one_line
-from scheduling.posting import Mail
-from scheduling.tls import client_context
-from scheduling.wording import Language, language
+from scheduling.mail.mailtext import Reader, letter, one_line
+from scheduling.mail.posting import Mail
+from scheduling.mail.tls import client_context
+from scheduling.mail.wording import Language, language
 
 Security = Literal["none", "starttls", "tls"]
 

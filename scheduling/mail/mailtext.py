@@ -26,7 +26,7 @@ from scheduling.itip.snapshot import Part, Party, Rid, Snapshot, read
 if TYPE_CHECKING:
     from scheduling.ical.timing import Instance
     from scheduling.itip.message import Message
-    from scheduling.wording import Language
+    from scheduling.mail.wording import Language
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _SPACE: Final = re.compile(r"\s+")

@@ -18,11 +18,11 @@ from hypothesis import given, settings, strategies as st
 from scheduling import itip
 from scheduling.ical.lines import escape, fold
 from scheduling.itip import Actor, Message
-from scheduling.mailer import Letterhead, Refused, Smtp, Unavailable, compose
-from scheduling.posting import Mail, decoded, jobs
-from scheduling.wording import LANGUAGES, language
-from tests.scheduling.posting_scene import ANNA, BERT, CARL, LETTERHEAD, meeting
-from tests.scheduling.smtp import Sink, listening
+from scheduling.mail.mailer import Letterhead, Refused, Smtp, Unavailable, compose
+from scheduling.mail.posting import Mail, decoded, jobs
+from scheduling.mail.wording import LANGUAGES, language
+from tests.scheduling.mail.posting_scene import ANNA, BERT, CARL, LETTERHEAD, meeting
+from tests.scheduling.mail.smtp import Sink, listening
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

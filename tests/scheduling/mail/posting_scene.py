@@ -9,13 +9,13 @@ from scheduling import itip
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.indexing import indexed
 from scheduling.itip import Actor
-from scheduling.mailer import Letterhead, Smtp, Transport
-from scheduling.posting import Mail, Postbox
+from scheduling.mail.mailer import Letterhead, Smtp, Transport
+from scheduling.mail.posting import Mail, Postbox
 from scheduling.worker import Worker
 from storage.open import open_store
 from storage.rows import Address, CollectionKind, JournalEntry, ObjectRow, PrincipalKind
 from storage.store import Store, Transaction
-from tests.scheduling.smtp import Sink
+from tests.scheduling.mail.smtp import Sink
 
 ANNA = "mailto:anna@here.example"
 BERT = "mailto:bert@else.example"

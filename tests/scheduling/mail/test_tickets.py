@@ -11,10 +11,10 @@ from hypothesis import given, strategies as st
 
 from scheduling import itip
 from scheduling.itip import Actor, Message
-from scheduling.mailer import compose
-from scheduling.posting import Mail
-from scheduling.tickets import MOST, BadTicket, Links, Signer, Ticket, item_name
-from tests.scheduling.posting_scene import ANNA, BERT, DAY, LETTERHEAD, meeting
+from scheduling.mail.mailer import compose
+from scheduling.mail.posting import Mail
+from scheduling.mail.tickets import MOST, BadTicket, Links, Signer, Ticket, item_name
+from tests.scheduling.mail.posting_scene import ANNA, BERT, DAY, LETTERHEAD, meeting
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SIGNER = Signer(b"k" * 32)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from scheduling import pagewording
 from scheduling.ical.recur import Frequency, Rule
 from scheduling.ical.values import nearest_wall
+from scheduling.mail import pagewording
 
 if TYPE_CHECKING:
     from datetime import datetime
