@@ -33,10 +33,10 @@ from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
 from config import log as logs
+from scheduling.delivery.running import run_locked
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.finder import Finder
 from scheduling.freebusy.diaries import FreeBusy
-from scheduling.running import run_locked
-from scheduling.scheduler import Scheduler
 from storage.errors import StoreError
 from storage.rows import Principal
 from storage.store import Store, Transaction

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from caldavd.privileges import SCHEDULE_DELIVER
-from scheduling.scheduler import INBOX, OUTBOX
+from scheduling.delivery.scheduler import INBOX, OUTBOX
 from storage.errors import NameTaken
 from storage.rows import Ace, Collection, CollectionKind, PrincipalKind
 from storage.store import Store, Transaction

@@ -10,9 +10,9 @@ from caldavd.locks import HeldLocks
 from caldavd.request import Request
 from caldavd.router import Location, Router
 from config.settings import Limits
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.finder import Finder
 from scheduling.freebusy.diaries import FreeBusy
-from scheduling.scheduler import Scheduler
 from storage.rows import Principal
 from storage.store import Store, Transaction
 

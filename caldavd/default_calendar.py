@@ -1,7 +1,8 @@
 """The default calendar, which new invitations are put into (RFC 6638 sections 4.3 and 9.2).
 
 There always is one while there is a calendar that takes events: the one that was chosen, else the one that deliveries
-choose (``scheduling.placing``). It follows where its calendar is moved to within the home, and cannot be deleted.
+choose (``scheduling.delivery.placing``). It follows where its calendar is moved to within the home, and cannot be
+deleted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from caldavd.errors import DEFAULT_CALENDAR_NEEDED, failed
 from caldavd.resources import Resource
 from caldavd.xml.fragment import attribute, href
 from caldavd.xml.names import CALDAV_NS
-from scheduling.placing import DEFAULT_CALENDAR_URL, places_of
+from scheduling.delivery.placing import DEFAULT_CALENDAR_URL, places_of
 from storage.rows import Collection, CollectionKind, Owner, StoredProperty
 
 _LOCAL: Final = DEFAULT_CALENDAR_URL[1]

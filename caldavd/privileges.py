@@ -3,7 +3,7 @@
 :data:`TREE` is what ``supported-privilege-set`` shows and what aggregation is computed from. An inbox and an outbox
 have more, which count nowhere else (RFC 6638 section 6.1): :func:`on` gives the privileges of a kind of resource.
 :data:`METHODS` is the table of RFC 3744 appendix B with the additions of RFC 4791 appendix A. Who holds what is decided
-in :mod:`caldavd.access`; whose messages are delivered also below, in ``scheduling.deliverable``.
+in :mod:`caldavd.access`; whose messages are delivered also below, in ``scheduling.delivery.deliverable``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scheduling over HTTP: what PUT, POST, DELETE, COPY and MOVE of calendar objects lead to (RFC 6638 section 3.2.3).
 
-The rules and the deliveries are in ``scheduling.scheduler``; here are the preconditions, the rows, and what a request
-says of itself (``Schedule-Reply``, ``If-Schedule-Tag-Match``). Who may send in whose name is in
+The rules and the deliveries are in ``scheduling.delivery.scheduler``; here are the preconditions, the rows, and what a
+request says of itself (``Schedule-Reply``, ``If-Schedule-Tag-Match``). Who may send in whose name is in
 :mod:`caldavd.sending`, what becomes of whole collections in :mod:`caldavd.scheduled_collections`.
 
 An object is a scheduling object of the calendar's owner (section 3.1), whoever writes it: messages are theirs. A group
@@ -22,9 +22,9 @@ from caldavd.resources import Resource
 from caldavd.sending import require_send
 from caldavd.xml.fragment import href
 from scheduling import itip
+from scheduling.delivery.scheduler import Changed, Person, Refused, Scheduler, scheduled_row
 from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Actor
-from scheduling.scheduler import Changed, Person, Refused, Scheduler, scheduled_row
 from storage.rows import OBJECT_COLUMNS, NewObject, ObjectRow, Principal, PrincipalKind
 
 WITH_BODY: Final = OBJECT_COLUMNS | {"body"}

@@ -15,7 +15,7 @@ from caldavd import kinds
 from caldavd.context import Context
 from caldavd.resources import Resource, of_collection
 from caldavd.scheduled import arrived, removed, scheduled_by, unique_conflict
-from scheduling.scheduler import Scheduler
+from scheduling.delivery.scheduler import Scheduler
 from storage.rows import OBJECT_COLUMNS, Collection, CollectionKind, ObjectRow
 
 _PAGE: Final = 1000

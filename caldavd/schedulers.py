@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from config.settings import Settings
+from scheduling.delivery.people import Site
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.mail.posting import Postbox
-from scheduling.people import Site
 from scheduling.rooms.bookings import Defaults
-from scheduling.scheduler import Scheduler
 
 
 def scheduler_of(settings: Settings, postbox: Postbox | None) -> Scheduler:

@@ -16,9 +16,9 @@ from caldavd.context import Context
 from caldavd.privileges import SCHEDULE_SEND_INVITE, SCHEDULE_SEND_REPLY
 from caldavd.resources import Resource, of_collection
 from scheduling import itip
-from scheduling.deliverable import Right, right_for
+from scheduling.delivery.deliverable import Right, right_for
+from scheduling.delivery.scheduler import OUTBOX
 from scheduling.itip import Actor
-from scheduling.scheduler import OUTBOX
 
 #: Appendix A.2. An attendee who delegates sends a REQUEST, too.
 _PRIVILEGES: Final = {Right.INVITE: SCHEDULE_SEND_INVITE, Right.REPLY: SCHEDULE_SEND_REPLY}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scheduling.deliverable import Right, may_deliver
+from scheduling.delivery.deliverable import Right, may_deliver
 from scheduling.freebusy.diaries import Diary, FreeBusy
 from scheduling.guests import Guests, looked_up
 from scheduling.ical.periods import Busy, BusyPeriod

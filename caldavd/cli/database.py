@@ -12,10 +12,10 @@ from caldavd.boxes import ensure_boxes
 from caldavd.cli.session import Failure, Session, pass_session, progress
 from caldavd.cli.walk import Calendar, calendars, pages
 from caldavd.schedulers import site_of
+from scheduling.delivery.tagging import tag_for
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.validate import validate
 from scheduling.indexing import indexed
-from scheduling.tagging import tag_for
 from storage.errors import StoreError
 from storage.rows import NewObject, ObjectRow
 from storage.store import Transaction

@@ -21,11 +21,11 @@ from caldavd.cli.session import Failure, Session, collection_at, locked_home, pr
 from caldavd.properties.calendars import COMPONENTS
 from caldavd.schedulers import site_of
 from caldavd.xml.names import apple, caldav, dav
+from scheduling.delivery.tagging import tag_for
 from scheduling.ical.join import join
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.split import Metadata, split
 from scheduling.indexing import object_row
-from scheduling.tagging import tag_for
 from storage.errors import NameTaken, QuotaExceeded, UidTaken, UnstorableText
 from storage.rows import Collection, CollectionKind, NewObject, ObjectRow
 from storage.store import Transaction

@@ -25,9 +25,9 @@ from caldavd.privileges import (
 )
 from caldavd.provision import set_text
 from caldavd.xml.names import caldav
+from scheduling.delivery.scheduler import INBOX
 from scheduling.freebusy.availability import PROPERTIES as HOURS
 from scheduling.rooms.bookings import ANSWERING
-from scheduling.scheduler import INBOX
 from storage.rows import Ace, Beyond, Booking, BookingPolicy, Collection, CollectionKind, Owner, Principal
 from storage.store import Transaction
 

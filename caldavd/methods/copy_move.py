@@ -40,7 +40,7 @@ from caldavd.response import Response, empty, quoted
 from caldavd.router import RESERVED_HOME, Space
 from caldavd.scheduled import before_delete, before_put
 from caldavd.scheduled_collections import after_arrival, before_delete_all, check_not_doubled
-from scheduling.tagging import new_tag
+from scheduling.delivery.tagging import new_tag
 from storage.errors import UidTaken
 from storage.rows import OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Owner
 

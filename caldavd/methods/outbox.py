@@ -1,9 +1,9 @@
 """POST to the outbox: asks when people are busy (RFC 6638 section 5).
 
 ``Originator`` and ``Recipient`` are headers of old drafts: the ATTENDEEs count (clients.md rule 31). Each attendee gets
-one ``C:response``, in their order. Who may ask whom is in ``scheduling.deliverable``, what makes somebody busy in
-``scheduling.freebusy.diaries``. However many attendees there are, it is four statements: the people, their calendars,
-the ACEs of their inboxes, and what the index does not know.
+one ``C:response``, in their order. Who may ask whom is in ``scheduling.delivery.deliverable``, what makes somebody busy
+in ``scheduling.freebusy.diaries``. However many attendees there are, it is four statements: the people, their
+calendars, the ACEs of their inboxes, and what the index does not know.
 
 KDE asks in another way (clients.md section 12.4): it sends its question, which names nobody who asks, to the *inbox* of
 whom it is about. Who may ask there is answered the same for the inbox's owner.
@@ -32,7 +32,7 @@ from caldavd.router import BadPath, OtherServer, Space
 from caldavd.xml.fragment import document, element, href, text
 from caldavd.xml.names import caldav, dav
 from scheduling.addresses import normal
-from scheduling.deliverable import Right, may_deliver
+from scheduling.delivery.deliverable import Right, may_deliver
 from scheduling.freebusy import vfreebusy
 from scheduling.freebusy.busy import BusyTimes
 from scheduling.freebusy.diaries import Diary

@@ -25,7 +25,7 @@ from caldavd.resources import Resource
 from caldavd.response import Response
 from caldavd.router import Location, Space
 from caldavd.scheduled import before_put
-from scheduling.scheduler import INBOX, OUTBOX
+from scheduling.delivery.scheduler import INBOX, OUTBOX
 
 #: Characters of a ``Slug`` that are taken over into a name (RFC 5995 section 3.3, RFC 5023 section 9.7).
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w.@+-]+")

@@ -22,10 +22,10 @@ from caldavd.response import Response, xml
 from caldavd.xml.fragment import document, element, href, text
 from caldavd.xml.names import caldav
 from scheduling.addresses import normal
+from scheduling.delivery.people import Person, Site
 from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message, received
 from scheduling.itip.snapshot import Snapshot, read
-from scheduling.people import Person, Site
 
 #: Seen before the body is parsed: whether the request writes decides how its transaction begins.
 _METHOD: Final = re.compile(

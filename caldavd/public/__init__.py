@@ -17,9 +17,9 @@ from caldavd.errors import DavError
 from caldavd.request import Request
 from caldavd.response import Response
 from caldavd.router import Router
+from scheduling.delivery.running import NeedHomes
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.freebusy.diaries import FreeBusy
-from scheduling.running import NeedHomes
-from scheduling.scheduler import Scheduler
 from storage.store import Store, Transaction
 
 #: On every answer that does not say otherwise: what a link shows is for who has the link, and the link goes nowhere.

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from caldavd.public import pages
-from scheduling.deliverable import Right, may_deliver
+from scheduling.delivery.deliverable import Right, may_deliver
+from scheduling.delivery.people import find
+from scheduling.delivery.scheduler import INBOX, Refused, scheduled_row
 from scheduling.ical.lines import ICalendarError, text as unescape
 from scheduling.ical.periods import Busy
 from scheduling.itip import proposals
 from scheduling.itip.message import Message, received
 from scheduling.itip.snapshot import read
 from scheduling.mail.mailtext import facts, long_text, name_of, proposed
-from scheduling.people import find
-from scheduling.scheduler import INBOX, Refused, scheduled_row
 
 if TYPE_CHECKING:
     from caldavd.public.visits import Visit

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from caldavd.errors import DavError
 from caldavd.public import Public, pages
 from caldavd.response import Response
+from scheduling.delivery.scheduler import Person, Scheduler
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import UTC as UTC_ZONE, named
 from scheduling.ical.values import DAY
@@ -23,7 +24,6 @@ from scheduling.itip.snapshot import Snapshot, read
 from scheduling.mail.mailtext import Reader, long_text, one_line
 from scheduling.mail.tickets import PURPOSE, BadTicket, Signer, Ticket
 from scheduling.mail.wording import Language, language
-from scheduling.scheduler import Person, Scheduler
 from storage.rows import ObjectRow, Principal
 
 #: Characters of a message to the organizer.

@@ -23,6 +23,7 @@ from caldavd.resources import Resource, of_collection, resolve
 from caldavd.response import Response
 from caldavd.router import Location, Space
 from caldavd.xml.parse import Element, child
+from scheduling.delivery.scheduler import INBOX
 from scheduling.freebusy import vfreebusy
 from scheduling.freebusy.availability import PROPERTIES as AVAILABILITY_PROPERTIES
 from scheduling.freebusy.busy import Whose
@@ -36,7 +37,6 @@ from scheduling.freebusy.diaries import (
     zone_of_principal,
 )
 from scheduling.ical.periods import BusyPeriod
-from scheduling.scheduler import INBOX
 from storage.rows import Owner, Principal
 
 _TOO_MUCH: Final = "There is too much in these calendars for an answer about so long a time: ask for a shorter one."

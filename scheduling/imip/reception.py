@@ -16,6 +16,8 @@ from typing import Final
 
 from scheduling import itip
 from scheduling.addresses import normal
+from scheduling.delivery.running import run_locked
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.rrule import TooManyInstances
 from scheduling.imip import bounces, mime
@@ -30,8 +32,6 @@ from scheduling.imip.taking import BODY, MAX_RECIPIENTS, Taking
 from scheduling.itip.message import METHODS
 from scheduling.itip.snapshot import read
 from scheduling.mail.posting import Status, post_status
-from scheduling.running import run_locked
-from scheduling.scheduler import Scheduler
 from storage.rows import CollectionKind, JournalEntry, ObjectRow, Principal
 from storage.store import Store, Transaction
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from scheduling import itip
 from scheduling.addresses import mailbox, normal
+from scheduling.delivery.running import NeedHomes
 from scheduling.imip.authenticity import verdict
 from scheduling.imip.fates import Fate, Outcome
 from scheduling.imip.judging import Author, Case, Judgement, Policy, judge, taken_on_trust
@@ -23,13 +24,12 @@ from scheduling.imip.people import PEOPLE, Recipient, addresses_of, person
 from scheduling.itip.amending import Amendments
 from scheduling.itip.message import ATTENDEE_METHODS
 from scheduling.itip.snapshot import Snapshot, read
-from scheduling.running import NeedHomes
 from storage.rows import JournalEntry
 
 if TYPE_CHECKING:
+    from scheduling.delivery.scheduler import Scheduler
     from scheduling.imip.mime import Mail
     from scheduling.imip.tags import Tag, Tags
-    from scheduling.scheduler import Scheduler
     from storage.rows import Principal
     from storage.store import Transaction
 

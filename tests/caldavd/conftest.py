@@ -17,7 +17,7 @@ from caldavd import provision
 from caldavd.app import Application
 from caldavd.context import Limits
 from config.settings import Provisioning
-from scheduling.scheduler import Scheduler
+from scheduling.delivery.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import PrincipalKind
 from storage.store import Store, Transaction

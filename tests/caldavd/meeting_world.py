@@ -16,7 +16,7 @@ from caldavd import provision
 from caldavd.app import Application
 from config.clock import fixed_clock
 from config.settings import Provisioning
-from scheduling.scheduler import Scheduler
+from scheduling.delivery.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import Booking, PrincipalKind
 from storage.store import Store, Transaction

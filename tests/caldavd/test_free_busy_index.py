@@ -22,6 +22,7 @@ import pytest
 from caldavd.app import Application
 from caldavd.wsgi import build
 from config.settings import Settings
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.freebusy import availability, vfreebusy
 from scheduling.freebusy.diaries import CALENDAR_PROPERTIES, FreeBusy, addresses_of, availability_in, is_transparent
 from scheduling.freebusy.index import WEEK, FreeBusyIndex
@@ -34,7 +35,6 @@ from scheduling.ical.timezones import UTC, Zone, named
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.ical.values import DAY, moment, write_utc
 from scheduling.indexing import indexed
-from scheduling.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import Address, CollectionKind, Owner, Principal, StoredProperty
 from storage.store import Store, Transaction

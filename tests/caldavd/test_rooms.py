@@ -19,11 +19,12 @@ from caldavd.cli import room_rules
 from caldavd.cli.room_rules import Said
 from caldavd.schedulers import scheduler_of
 from config.settings import Provisioning, Settings
-from scheduling import itip, second_chances
+from scheduling import itip
+from scheduling.delivery import second_chances
+from scheduling.delivery.running import run_locked
+from scheduling.delivery.scheduler import Scheduler, scheduled_row
 from scheduling.mail.posting import MAIL, Postbox, decoded
 from scheduling.rooms.bookings import Defaults
-from scheduling.running import run_locked
-from scheduling.scheduler import Scheduler, scheduled_row
 from storage.rows import Beyond, BookingPolicy, JournalEntry, PrincipalKind
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client

@@ -13,7 +13,7 @@ import pytest
 from caldavd import provision
 from caldavd.app import Application
 from config.settings import Provisioning
-from scheduling.scheduler import Scheduler
+from scheduling.delivery.scheduler import Scheduler
 from storage.open import open_store
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client, NamesAreEnough

@@ -12,10 +12,10 @@ from caldavd import provision
 from caldavd.app import Application
 from config.settings import Provisioning
 from scheduling import itip
-from scheduling.people import Site
-from scheduling.placing import DEFAULT_CALENDAR_URL, default_of
-from scheduling.running import run_locked
-from scheduling.scheduler import Received, Scheduler
+from scheduling.delivery.people import Site
+from scheduling.delivery.placing import DEFAULT_CALENDAR_URL, default_of
+from scheduling.delivery.running import run_locked
+from scheduling.delivery.scheduler import Received, Scheduler
 from storage.rows import Ace, Address, Owner, PrincipalKind, StoredProperty
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client

@@ -10,7 +10,7 @@ import pytest
 from caldavd.app import Application
 from caldavd.mail import postbox_of, worker_of
 from config.settings import Mail, Settings
-from scheduling.scheduler import Scheduler
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.worker import Worker
 from storage.rows import JournalEntry
 from storage.store import Store

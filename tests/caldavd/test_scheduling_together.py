@@ -21,8 +21,8 @@ from sqlalchemy import exc
 from caldavd import provision
 from caldavd.app import Application
 from config.settings import Provisioning
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.mail.posting import MAIL, Postbox
-from scheduling.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import CollectionKind
 from storage.sql.backend import Backend, Verdict

@@ -9,10 +9,10 @@ from caldavd.app import Application
 from caldavd.incoming import reception_of, tags_of
 from caldavd.mail import postbox_of, worker_of
 from config.settings import Incoming, Mail, Provisioning, Settings
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.imip.fates import Outcome
 from scheduling.imip.reception import Reception
 from scheduling.imip.tags import Tags
-from scheduling.scheduler import Scheduler
 from storage.rows import HeldMail, JournalEntry
 from storage.store import Store
 from tests.caldavd.client import Client

@@ -15,11 +15,11 @@ from caldavd import provision
 from caldavd.app import Application
 from config.settings import Provisioning
 from scheduling.addresses import mailbox, normal
+from scheduling.delivery.running import run_locked
+from scheduling.delivery.scheduler import Scheduler
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.itip import received
 from scheduling.mail.posting import Postbox
-from scheduling.running import run_locked
-from scheduling.scheduler import Scheduler
 from storage.open import open_store
 from storage.rows import CollectionKind, JournalEntry, PrincipalKind
 from tests.caldavd.client import Answer, Client, NamesAreEnough

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from scheduling.delivery.running import run_locked
 from scheduling.itip import received
-from scheduling.running import run_locked
 from tests.caldavd.client import Answer
 from tests.caldavd.rsvp.conftest import CARLA, Office, Page, links_in, meeting
 

@@ -29,16 +29,16 @@ from datetime import datetime
 from typing import Final
 
 from scheduling import itip
-from scheduling.copies import Copies, Copy, component_in, is_group
-from scheduling.deliverable import Right, may_deliver, right_for
+from scheduling.delivery.copies import Copies, Copy, component_in, is_group
+from scheduling.delivery.deliverable import Right, may_deliver, right_for
+from scheduling.delivery.people import Person, people
+from scheduling.delivery.running import NeedHomes
 from scheduling.itip import Applied, Message, crowds
 from scheduling.itip.message import ATTENDEE_METHODS
 from scheduling.itip.outcome import DELIVERED, NO_AUTHORITY, NO_WAY, NOT_DELIVERED, REJECTED
 from scheduling.itip.snapshot import read
 from scheduling.mail.posting import PROPOSING, Mail, Postbox, post_notice
-from scheduling.people import Person, people
 from scheduling.rooms import bookings
-from scheduling.running import NeedHomes
 from storage.rows import JournalEntry, Principal, PrincipalKind
 from storage.store import Transaction
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from scheduling.addresses import mailbox, normal
+from scheduling.delivery.people import PRINCIPALS
 from scheduling.itip.groups import Member
-from scheduling.people import PRINCIPALS
 from storage.rows import Principal, PrincipalKind
 from storage.store import Transaction
 

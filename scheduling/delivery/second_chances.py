@@ -16,12 +16,12 @@ from typing import Final
 
 from scheduling import itip
 from scheduling.addresses import normal
-from scheduling.delivery import Delivery
+from scheduling.delivery.deliveries import Delivery
+from scheduling.delivery.people import Person
 from scheduling.ical.rrule import Budget, TooManyInstances
 from scheduling.ical.timezones import UTC
 from scheduling.ical.values import DAY
 from scheduling.itip.snapshot import Snapshot, read
-from scheduling.people import Person
 from scheduling.rooms.bookings import ANSWERING
 from scheduling.rooms.rules import DECLINED, slots_of
 from storage.rows import CollectionKind, ObjectRow, Principal

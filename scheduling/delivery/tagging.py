@@ -9,8 +9,8 @@ from __future__ import annotations
 from secrets import token_hex
 
 from scheduling import itip
+from scheduling.delivery.people import Person, Site
 from scheduling.ical.lines import ICalendarError
-from scheduling.people import Person, Site
 from storage.rows import Principal, PrincipalKind
 
 

@@ -14,7 +14,7 @@ from caldavd.access import Access
 from caldavd.resources import of_collection
 from caldavd.router import Router
 from config.settings import Provisioning
-from scheduling.deliverable import Right, may_deliver, right_for
+from scheduling.delivery.deliverable import Right, may_deliver, right_for
 from storage.open import open_store
 from storage.rows import Ace, PrincipalKind
 from storage.store import Store, Transaction

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Final
 
+from scheduling.delivery.people import Person, Site, find
+from scheduling.delivery.placing import Places, places_of
 from scheduling.ical.validate import OBJECT_COMPONENTS, validate
 from scheduling.indexing import CONTENT_TYPE, indexed
 from scheduling.itip.message import Message
 from scheduling.mail.posting import PROPOSING
 from scheduling.mail.tickets import item_name
-from scheduling.people import Person, Site, find
-from scheduling.placing import Places, places_of
 from storage.errors import QuotaExceeded
 from storage.rows import Collection, NewObject, ObjectRow, Principal, PrincipalKind, Put
 from storage.store import Transaction

@@ -2,7 +2,7 @@
 
 Owns the order of things (RFC 6638 section 3): groups are expanded, the rules are asked what follows, messages are
 delivered, the Schedule-Tag is drawn. The rules themselves are pure and in ``itip``, what is done with messages is in
-``delivery``.
+``deliveries``.
 
 Whoever runs the transaction has locked homes by then. Where a delivery needs another one, ``NeedHomes`` says which, and
 the work is run again from its start with those locked as well (``running``).
@@ -17,18 +17,19 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal
 
-from scheduling import invited_groups, itip, second_chances
-from scheduling.copies import Copies, Copy, scheduled_row
-from scheduling.delivery import FORWARDED, Delivery
+from scheduling import itip
+from scheduling.delivery import invited_groups, second_chances
+from scheduling.delivery.copies import Copies, Copy, scheduled_row
+from scheduling.delivery.deliveries import FORWARDED, Delivery
+from scheduling.delivery.people import Person, Site, find
+from scheduling.delivery.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
+from scheduling.delivery.running import NeedHomes
 from scheduling.ical.lines import ICalendarError
 from scheduling.itip import Message, crowds, groups
 from scheduling.itip.outcome import DELIVERED, INVALID_USER, PARAM_IGNORED, Refusal
 from scheduling.itip.snapshot import read
 from scheduling.mail.posting import Postbox
-from scheduling.people import Person, Site, find
-from scheduling.placing import DEFAULT_CALENDAR, INBOX, OUTBOX
 from scheduling.rooms import bookings
-from scheduling.running import NeedHomes
 from storage.rows import JournalEntry, ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
