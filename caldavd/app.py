@@ -35,7 +35,7 @@ from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, 
 from config import log as logs
 from scheduling.delivery.running import run_locked
 from scheduling.delivery.scheduler import Scheduler
-from scheduling.finder import Finder
+from scheduling.finding.finder import Finder
 from scheduling.freebusy.diaries import FreeBusy
 from storage.errors import StoreError
 from storage.rows import Principal

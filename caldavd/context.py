@@ -11,7 +11,7 @@ from caldavd.request import Request
 from caldavd.router import Location, Router
 from config.settings import Limits
 from scheduling.delivery.scheduler import Scheduler
-from scheduling.finder import Finder
+from scheduling.finding.finder import Finder
 from scheduling.freebusy.diaries import FreeBusy
 from storage.rows import Principal
 from storage.store import Store, Transaction

@@ -8,12 +8,12 @@ from caldavd.access import READ, Access
 from caldavd.resources import of_collection
 from caldavd.router import Router
 from config.settings import FindTime, Rooms
-from scheduling.finder import Finder
+from scheduling.finding.finder import Finder
+from scheduling.finding.gathering import Readable
+from scheduling.finding.ranking import named_ranker, rank
+from scheduling.finding.slots import Settings, Weights
 from scheduling.freebusy.working_hours import shifts
-from scheduling.gathering import Readable
-from scheduling.ranking import named_ranker, rank
 from scheduling.rooms.bookings import Defaults
-from scheduling.slots import Settings, Weights
 from storage.rows import CollectionKind
 from storage.store import Transaction
 

@@ -12,14 +12,14 @@ import click
 from caldavd.access import Access
 from caldavd.cli.session import Failure, Session, pass_session, principal_named
 from caldavd.finding import finder_of, readable
-from scheduling.finder import Answer, Question
+from scheduling.finding.finder import Answer, Question
+from scheduling.finding.guests import looked_up
+from scheduling.finding.slots import NotAWish, Place, Suggestion
 from scheduling.freebusy.diaries import zone_of_principal
 from scheduling.freebusy.index_open import free_busy_of
-from scheduling.guests import looked_up
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import UTC as UTC_ZONE, Zone, named
 from scheduling.ical.values import DAY, duration, wall
-from scheduling.slots import NotAWish, Place, Suggestion
 from storage.rows import Principal
 from storage.store import Transaction
 

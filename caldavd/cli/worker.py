@@ -15,7 +15,7 @@ from caldavd.mail import postbox_of, worker_of
 from config import log
 from config.settings import Server
 from scheduling.addresses import normal
-from scheduling.guests import looked_up
+from scheduling.finding.guests import looked_up
 from scheduling.imip.poll import Unavailable
 from storage.rows import JournalEntry
 from storage.store import Transaction

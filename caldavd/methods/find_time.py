@@ -1,8 +1,8 @@
 """POST of XML to the outbox: asks for the best times of a meeting (docs/find-time.md has the elements).
 
 Owns the wire: ``find-time`` and ``find-time-response`` in this server's own namespace, with elements of WebDAV and
-CalDAV where there are such. Who comes, and what is found, is in ``scheduling.finder``; the owner of the outbox asks
-and, unless they are named otherwise, has to come as well.
+CalDAV where there are such. Who comes, and what is found, is in ``scheduling.finding.finder``; the owner of the outbox
+asks and, unless they are named otherwise, has to come as well.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from caldavd.xml.fragment import attribute, document, href, text
 from caldavd.xml.names import dav, own, split
 from caldavd.xml.parse import Element, child, tag_of, text_of
 from scheduling.addresses import normal
-from scheduling.askable import address_of, name_of
-from scheduling.finder import Answer, Question
+from scheduling.finding.askable import address_of, name_of
+from scheduling.finding.finder import Answer, Question
+from scheduling.finding.slots import Attendee, NotAWish, Place, Suggestion
+from scheduling.finding.whereabouts import geo_in
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import Zone, named
 from scheduling.ical.values import duration, write_utc
-from scheduling.slots import Attendee, NotAWish, Place, Suggestion
-from scheduling.whereabouts import geo_in
 from storage.rows import Principal
 
 MEDIA_TYPES: Final = frozenset({"application/xml", "text/xml"})

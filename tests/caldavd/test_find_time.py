@@ -18,10 +18,10 @@ from caldavd import provision
 from caldavd.access import READ, Access
 from caldavd.finding import finder_of, readable
 from config.settings import FindTime, Provisioning, Rooms
-from scheduling.finder import Finder
+from scheduling.finding.finder import Finder
+from scheduling.finding.slots import Candidate, Ranking, Settings, Wish
 from scheduling.freebusy.diaries import FreeBusy
 from scheduling.freebusy.index_redis import RedisIndex
-from scheduling.slots import Candidate, Ranking, Settings, Wish
 from storage.rows import Ace, Booking, BookingPolicy, PrincipalKind
 from storage.store import Transaction
 from tests.caldavd.client import Answer, Client
@@ -494,7 +494,9 @@ def test_a_ranker_of_somebody_else(world: MeetingWorld) -> None:
     assert texts(answer, "F:slot[1]/F:reason") == ["the later the better"]
 
 
-@pytest.mark.parametrize("name", ["nowhere:rank", "scheduling.ranking:nothing", "scheduling.ranking:_BAD"])
+@pytest.mark.parametrize(
+    "name", ["nowhere:rank", "scheduling.finding.ranking:nothing", "scheduling.finding.ranking:_BAD"]
+)
 def test_a_ranker_that_there_is_not(name: str) -> None:
     with pytest.raises(ValueError, match="ranker"):
         finder(ranker=name)

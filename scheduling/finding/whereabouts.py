@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from scheduling.finding.slots import Engagement, Place
 from scheduling.freebusy.vfreebusy import kind_of
 from scheduling.ical.lines import ICalendarError, parse, text
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget
-from scheduling.slots import Engagement, Place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scheduling.freebusy.availability import Availability
-from scheduling.ical.periods import BusyPeriod
-from scheduling.ical.timezones import UTC, Zone, named
-from scheduling.ranking import burden, liking, named_ranker, rank
-from scheduling.slots import (
+from scheduling.finding.ranking import burden, liking, named_ranker, rank
+from scheduling.finding.slots import (
     Answered,
     Attendee,
     Candidate,
@@ -21,6 +18,9 @@ from scheduling.slots import (
     Wish,
     kilometres,
 )
+from scheduling.freebusy.availability import Availability
+from scheduling.ical.periods import BusyPeriod
+from scheduling.ical.timezones import UTC, Zone, named
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -119,8 +119,14 @@ class TestHabitsOfOthers:
 
 
 def test_a_ranker_is_found_by_its_name() -> None:
-    assert named_ranker("scheduling.ranking:rank") is rank
-    for name in ("nowhere:rank", "scheduling.ranking:nothing", "scheduling.ranking:CONSIDERATIONS", "", ":"):
+    assert named_ranker("scheduling.finding.ranking:rank") is rank
+    for name in (
+        "nowhere:rank",
+        "scheduling.finding.ranking:nothing",
+        "scheduling.finding.ranking:CONSIDERATIONS",
+        "",
+        ":",
+    ):
         with pytest.raises(ValueError, match="ranker"):
             named_ranker(name)
 

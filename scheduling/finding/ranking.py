@@ -15,13 +15,13 @@ from bisect import bisect_right
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from scheduling.finding.slots import Ranking, local
 from scheduling.ical.values import DAY, wall
-from scheduling.slots import Ranking, local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scheduling.slots import Attendee, Candidate, Ranker, Settings, Wish
+    from scheduling.finding.slots import Attendee, Candidate, Ranker, Settings, Wish
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 #: Between these hours of the day on the wall a meeting is no burden; at so many seconds from them it is a full one.

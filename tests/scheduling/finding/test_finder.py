@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config.clock import fixed_clock
-from scheduling.finder import Answer, Finder, Question
+from scheduling.finding.finder import Answer, Finder, Question
+from scheduling.finding.slots import Candidate, NotAWish, Ranking, Settings, Wish
 from scheduling.freebusy.diaries import FreeBusy
 from scheduling.freebusy.index import WEEK
 from scheduling.freebusy.vfreebusy import busy
@@ -22,7 +23,6 @@ from scheduling.ical.timezones import named
 from scheduling.ical.validate import validate
 from scheduling.ical.values import DAY
 from scheduling.indexing import indexed
-from scheduling.slots import Candidate, NotAWish, Ranking, Settings, Wish
 from storage.open import open_store
 from storage.rows import Address, Booking, CollectionKind, PrincipalKind
 from storage.store import Transaction

@@ -14,16 +14,16 @@ from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING, Final
 
+from scheduling.finding.ranking import rank, who_is_busy
+from scheduling.finding.slots import Attendee, Candidate, NotAWish, Settings, Suggestion, local
 from scheduling.freebusy.index import QUARTER, bits_of
 from scheduling.ical.periods import Busy, BusyPeriod, merge
-from scheduling.ranking import rank, who_is_busy
-from scheduling.slots import Attendee, Candidate, NotAWish, Settings, Suggestion, local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from scheduling.finding.slots import Ranker, Ranking, Room, Wish
     from scheduling.freebusy.availability import Availability
-    from scheduling.slots import Ranker, Ranking, Room, Wish
 
 #: So many rooms of a slot are compared, where it matters which one it is, and named.
 _ROOMS: Final = 3

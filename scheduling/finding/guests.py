@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from scheduling.addresses import normal
-from scheduling.slots import NotAWish
+from scheduling.finding.slots import NotAWish
 from storage.rows import Principal, PrincipalKind
 from storage.store import Transaction
 

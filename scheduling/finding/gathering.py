@@ -16,8 +16,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from scheduling import find_time, habits, whereabouts
-from scheduling.askable import Askable, RoomOffer, name_of
+from scheduling.finding import habits, search, whereabouts
+from scheduling.finding.askable import Askable, RoomOffer, name_of
+from scheduling.finding.slots import NOWHERE, Answered, Attendee, Engagement, NotAWish, Room, Wish
 from scheduling.freebusy.availability import Availability
 from scheduling.freebusy.busy import BusyCalendar, BusyTimes
 from scheduling.freebusy.diaries import Diary, FreeBusy
@@ -26,12 +27,11 @@ from scheduling.freebusy.working_hours import filled, hours_of
 from scheduling.ical.periods import Busy, clip, merge
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.values import DAY
-from scheduling.slots import NOWHERE, Answered, Attendee, Engagement, NotAWish, Room, Wish
 from storage.rows import ObjectRow, Principal, PrincipalKind
 from storage.store import Transaction
 
 if TYPE_CHECKING:
-    from scheduling.finder import Finder, Question
+    from scheduling.finding.finder import Finder, Question
 
 #: Where less than so many seconds of the window need not be looked at, all of it is.
 _WORTH_IT: Final = WEEK
@@ -117,13 +117,13 @@ class Gathering:
             return None
         first, last = week_start(weeks[0]), week_start(weeks[-1] + 1)
         joined = self.freebusy.index.free_map(versions, first, last)
-        base = find_time.first_quarter(plain)
+        base = search.first_quarter(plain)
         blocked = 0
         for week, bits in joined.weeks.items():
             shift = (week_start(week) - base) // QUARTER
             taken = int.from_bytes(bits, "little")
             blocked |= taken << shift if shift >= 0 else taken >> -shift
-        found = find_time.reach(plain, blocked)
+        found = search.reach(plain, blocked)
         if found is None or (plain.end - plain.start) - (found[1] - found[0]) < _WORTH_IT:
             return None
         return found

@@ -1,4 +1,4 @@
-"""What is asked and answered when a time is looked for: values that ``find_time`` and ``ranking`` share.
+"""What is asked and answered when a time is looked for: values that ``search`` and ``ranking`` share.
 
 Instants are epoch seconds, durations seconds. Nothing here knows where the values come from: busy times are those of
 ``busy.busy_of``, working hours those of ``availability``.

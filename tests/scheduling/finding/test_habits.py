@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from scheduling import habits
+from scheduling.finding import habits
+from scheduling.finding.slots import Answered
 from scheduling.freebusy.busy import BusyCalendar
 from scheduling.freebusy.index import Version
 from scheduling.ical.digest import DIGEST_VERSION
@@ -15,7 +16,6 @@ from scheduling.ical.timezones import UTC, named
 from scheduling.ical.validate import validate
 from scheduling.ical.values import DAY
 from scheduling.indexing import indexed
-from scheduling.slots import Answered
 from tests.scheduling.freebusy.busy_world import HOUR, MONDAY, object_of
 
 ANN = "mailto:ann@example.org"

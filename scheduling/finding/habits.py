@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scheduling.finding.slots import Answered
 from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.periods import Busy
 from scheduling.ical.spans import address_hash, read_spans
 from scheduling.ical.values import DAY
-from scheduling.slots import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

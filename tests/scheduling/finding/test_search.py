@@ -11,12 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduling.find_time import alternatives, find_time, first_quarter, reach
-from scheduling.freebusy.availability import Availability, availability
-from scheduling.ical.periods import Busy, BusyPeriod, merge
-from scheduling.ical.timezones import UTC, Zone, named
-from scheduling.ranking import CONSIDERATIONS, rank
-from scheduling.slots import (
+from scheduling.finding.ranking import CONSIDERATIONS, rank
+from scheduling.finding.search import alternatives, find_time, first_quarter, reach
+from scheduling.finding.slots import (
     Answered,
     Attendee,
     Candidate,
@@ -30,6 +27,9 @@ from scheduling.slots import (
     Weights,
     Wish,
 )
+from scheduling.freebusy.availability import Availability, availability
+from scheduling.ical.periods import Busy, BusyPeriod, merge
+from scheduling.ical.timezones import UTC, Zone, named
 from tests.scheduling.freebusy.busy_world import object_of
 
 HOUR = 3600

@@ -2,7 +2,7 @@
 
 Owns what can be asked and how much of it (the settings ``[find_time]``), free of any protocol: the command line, the
 outbox and whoever comes later ask ``Finder``. What is read for an answer is in ``gathering``, the search in
-``find_time``, what is good in ``ranking``.
+``search``, what is good in ``ranking``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from scheduling import find_time
-from scheduling.askable import askable
+from scheduling.finding import search
+from scheduling.finding.askable import askable
+from scheduling.finding.gathering import Gathering, Readable
+from scheduling.finding.guests import Guests
+from scheduling.finding.ranking import rank
+from scheduling.finding.slots import NOWHERE, Attendee, NotAWish, Place, Ranker, Room, Settings, Suggestion
 from scheduling.freebusy.diaries import FreeBusy, zone_of_principal
 from scheduling.freebusy.index import QUARTER
 from scheduling.freebusy.working_hours import Shift
-from scheduling.gathering import Gathering, Readable
-from scheduling.guests import Guests
 from scheduling.ical.timezones import UTC, Zone
 from scheduling.ical.values import DAY
-from scheduling.ranking import rank
 from scheduling.rooms.bookings import Defaults
-from scheduling.slots import NOWHERE, Attendee, NotAWish, Place, Ranker, Room, Settings, Suggestion
 from storage.rows import Principal
 from storage.store import Transaction
 
@@ -115,11 +115,11 @@ class Finder:
         zone = _zone_of(question, asker, guests)
         gathering = Gathering(self, tx, freebusy, question, may_ask, asker, readable, zone)
         wish = gathering.wish()
-        found = find_time.find_time(wish, self.settings, self.ranker)
+        found = search.find_time(wish, self.settings, self.ranker)
         nearest: list[Suggestion] = []
         if not found or any(one.candidate.outside for one in found):
             wish = gathering.wish(everywhere=True) if wish.known is not None else wish
-            nearest = find_time.alternatives(wish, self.settings, self.ranker)
+            nearest = search.alternatives(wish, self.settings, self.ranker)
         return Answer(found, nearest, may_ask.unknown, gathering.people, gathering.rooms, zone)
 
     def _checked(self, question: Question, now: int) -> Question:

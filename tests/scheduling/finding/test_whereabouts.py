@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scheduling.finding.slots import Engagement, Place
+from scheduling.finding.whereabouts import engagements, geo_in
 from scheduling.ical.timezones import UTC
-from scheduling.slots import Engagement, Place
-from scheduling.whereabouts import engagements, geo_in
 from tests.scheduling.freebusy.busy_world import HOUR, MONDAY, object_of
 
 START = "DTSTART:20260302T090000Z"

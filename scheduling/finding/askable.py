@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduling.delivery.deliverable import Right, may_deliver
+from scheduling.finding.guests import Guests, looked_up
+from scheduling.finding.slots import NotAWish, Place
 from scheduling.freebusy.diaries import Diary, FreeBusy
-from scheduling.guests import Guests, looked_up
 from scheduling.ical.periods import Busy, BusyPeriod
 from scheduling.rooms.bookings import ANSWERING, Defaults
 from scheduling.rooms.rules import Rules
-from scheduling.slots import NotAWish, Place
 from storage.rows import Booking, BookingPolicy, Principal, PrincipalKind
 from storage.store import Transaction
 
