@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from storage.rows import Collection, Owner
-from storage.sql.schema import object_properties, objects
+from storage.sql.schema import OBJECT_VALUES, object_properties, objects
 
 if TYPE_CHECKING:
     from storage.sql.transaction import SqlTransaction
 
 #: Columns that a copy has of its own; the id is drawn by the database.
 _OWN = ("home_id", "collection_id", "number", "created", "modified")
-_KEPT = tuple(column.name for column in objects.columns if column.name not in ("id", *_OWN))
+_KEPT = tuple(name for name in OBJECT_VALUES if name not in _OWN)
 _EXTENT = select(func.count(), func.coalesce(func.sum(objects.c.size), 0)).where(
     objects.c.collection_id == bindparam("source")
 )

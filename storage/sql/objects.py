@@ -31,7 +31,7 @@ from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, Obj
 from storage.sql.batching import batches
 from storage.sql.bulk import ROWS, rewrite
 from storage.sql.names import checked_name, checked_text, findable, joined, storable
-from storage.sql.schema import collections, objects, removals
+from storage.sql.schema import OBJECT_VALUES, collections, objects, removals
 from storage.sql.types import key_hash
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ _UID = frozenset({"uid", "uid_hash"})
 _PLACE = _UID | {"home_id", "collection_id", "name", "created"}
 _DIGEST_COLUMNS = ("component", "starts_at", "ends_at", "recurs", "transparent", "organizer", "spans", "digest_version")
 #: What is set where a row is replaced by its whole content.
-_REWRITTEN = tuple(column.name for column in objects.c if column.name not in {"id", *_PLACE})
+_REWRITTEN = tuple(name for name in OBJECT_VALUES if name not in _PLACE)
 _REMOVE = delete(objects).where(objects.c.id == bindparam("object"))
 _REMOVE_MANY = delete(objects).where(objects.c.id.in_(bindparam("ids", expanding=True)))
 _ADD_REMOVAL = insert(removals)

@@ -10,12 +10,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
 
 from storage.sql.types import Bytes, Bytewise, Folded, Hash, Id, LongText, Name, Path
 
 #: The newest migration; ``check_schema`` compares the database with it.
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData(
     naming_convention={
@@ -127,6 +138,17 @@ collections = _table(
     Index(None, "parent_id"),
 )
 
+#: How long the bounds of an object are at most, seconds, by ``objects.extent`` (three days, 24 days, half a year, four
+#: years, 34 years); behind them those that are longer or have no end, and those that have no start. See ``extents``.
+LONGEST = (1 << 18, 1 << 21, 1 << 24, 1 << 27, 1 << 30)
+ENDLESS = len(LONGEST)
+STARTLESS = ENDLESS + 1
+_EXTENT = (
+    f"CASE WHEN starts_at IS NULL THEN {STARTLESS} WHEN ends_at IS NULL THEN {ENDLESS} "
+    + " ".join(f"WHEN ends_at - starts_at <= {longest} THEN {extent}" for extent, longest in enumerate(LONGEST))
+    + f" ELSE {ENDLESS} END"
+)
+
 objects = _table(
     "objects",
     _id(),
@@ -153,11 +175,18 @@ objects = _table(
     Column("spans", Bytes, nullable=False),
     # Last, because SQLite reads a row from its start: what stands before the body is read without it.
     Column("body", Bytes, nullable=False),
+    # Computed by the database, so that it is never otherwise; SQLite keeps it in the index only.
+    Column("extent", Integer, Computed(_EXTENT), nullable=True),
     UniqueConstraint("collection_id", "name"),
     UniqueConstraint("collection_id", "uid_hash"),
+    # What lies in a stretch of time.
+    Index(None, "collection_id", "extent", "starts_at", "ends_at", "component"),
     # The change log: with the name and the ETag, which are all that a sync asks of nearly every member.
     Index(None, "collection_id", "number", "name", "etag"),
 )
+
+#: The columns of an object that are written; the others the database fills in.
+OBJECT_VALUES = tuple(column.name for column in objects.c if column.name != "id" and column.computed is None)
 
 removals = _table(
     "removals",
