@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
-from scheduling.ical.lines import Component, ContentLine, ICalendarError, escape, parse, render, text
+from scheduling.ical.lines import Component, ContentLine, ICalendarError, escape, fold, line_text, parse, text
 from scheduling.ical.periods import OF_FBTYPE, Busy, BusyPeriod, clip, merge
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget
@@ -172,29 +172,23 @@ def answer(
     ``now`` is the DTSTAMP; ``method`` is for iTIP; ``properties`` (ORGANIZER, ATTENDEE) are added as they are. Every
     VFREEBUSY has a UID (RFC 5545 3.6.4; the example of RFC 4791 7.10.1 has none): without ``uid`` one of what it says.
     """
-    lines = [
-        ContentLine.make("DTSTAMP", write_utc(now)),
-        ContentLine.make("DTSTART", write_utc(start)),
-        ContentLine.make("DTEND", write_utc(end)),
-        *properties,
+    said = [
+        f"DTSTAMP:{write_utc(now)}",
+        f"DTSTART:{write_utc(start)}",
+        f"DTEND:{write_utc(end)}",
+        *map(line_text, properties),
     ]
     by_kind: dict[Busy, list[str]] = {}
-    for one in merge(clip(periods, start, end)):
-        by_kind.setdefault(one.kind, []).append(f"{write_utc(one.start)}/{write_utc(one.end)}")
+    for begin, finish, kind in merge(clip(periods, start, end)):
+        by_kind.setdefault(kind, []).append(f"{write_utc(begin)}/{write_utc(finish)}")
     for kind in sorted(by_kind, reverse=True):
-        spans = by_kind[kind]
-        for place in range(0, len(spans), _PERIODS_A_LINE):
-            value = ",".join(spans[place : place + _PERIODS_A_LINE])
-            lines.append(ContentLine.make("FREEBUSY", value, {"FBTYPE": kind.fbtype}))
-    lines.insert(0, ContentLine.make("UID", escape(uid or _uid_of(lines))))
-    head = [ContentLine.make("VERSION", "2.0"), ContentLine.make("PRODID", PRODID)]
-    if method is not None:
-        head.append(ContentLine.make("METHOD", method))
-    return render(Component("VCALENDAR", head, [Component("VFREEBUSY", lines, [])]))
+        spans, name = by_kind[kind], f"FREEBUSY;FBTYPE={kind.fbtype}:"
+        said += [name + ",".join(spans[at : at + _PERIODS_A_LINE]) for at in range(0, len(spans), _PERIODS_A_LINE)]
+    head = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", *([f"METHOD:{method}"] if method is not None else [])]
+    named = line_text(ContentLine.make("UID", escape(uid or _uid_of(said))))
+    return b"".join(map(fold, (*head, "BEGIN:VFREEBUSY", named, *said, "END:VFREEBUSY", "END:VCALENDAR")))
 
 
-def _uid_of(lines: Sequence[ContentLine]) -> str:
-    said = blake2b(digest_size=16)
-    for line in lines:
-        said.update(f"{line.name}{line.params}{line.value}\0".encode("utf-8", "surrogatepass"))
+def _uid_of(lines: Iterable[str]) -> str:
+    said = blake2b("\0".join(lines).encode("utf-8", "surrogatepass"), digest_size=16)
     return f"{said.hexdigest()}@caldavd"

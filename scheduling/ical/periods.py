@@ -44,12 +44,38 @@ class BusyPeriod(NamedTuple):
 def merge(periods: Iterable[BusyPeriod]) -> list[BusyPeriod]:
     """Disjoint periods in order; neighbours of one kind are joined, and the strongest kind counts in an overlap."""
     merged: list[BusyPeriod] = []
-    for piece in _pieces(sorted(one for one in periods if one.start < one.end)):
-        if merged and merged[-1].end == piece.start and merged[-1].kind == piece.kind:
-            merged[-1] = BusyPeriod(merged[-1].start, piece.end, piece.kind)
-        else:
-            merged.append(piece)
+    for group in _groups(sorted([one for one in periods if one[0] < one[1]])):
+        merged += group if len(group) == 1 else _joined(group)
     return merged
+
+
+def _groups(ordered: list[BusyPeriod]) -> Iterator[list[BusyPeriod]]:
+    """The periods with a gap neither in nor between them: most are alone."""
+    group: list[BusyPeriod] = []
+    reach = 0
+    for one in ordered:
+        if not group:
+            group, reach = [one], one[1]
+        elif one[0] > reach:
+            yield group
+            group, reach = [one], one[1]
+        else:
+            group.append(one)
+            reach = max(reach, one[1])
+    if group:
+        yield group
+
+
+def _joined(group: list[BusyPeriod]) -> list[BusyPeriod]:
+    if len({one[2] for one in group}) == 1:
+        return [BusyPeriod(group[0][0], max([one[1] for one in group]), group[0][2])]
+    joined: list[BusyPeriod] = []
+    for piece in _pieces(group):
+        if joined and joined[-1].end == piece.start and joined[-1].kind == piece.kind:
+            joined[-1] = BusyPeriod(joined[-1].start, piece.end, piece.kind)
+        else:
+            joined.append(piece)
+    return joined
 
 
 def _pieces(ordered: list[BusyPeriod]) -> Iterator[BusyPeriod]:
@@ -70,9 +96,11 @@ def _pieces(ordered: list[BusyPeriod]) -> Iterator[BusyPeriod]:
 def clip(periods: Iterable[BusyPeriod], start: int, end: int) -> Iterator[BusyPeriod]:
     """What lies between ``start`` and ``end``."""
     for one in periods:
-        begin, finish = max(one.start, start), min(one.end, end)
-        if begin < finish:
-            yield BusyPeriod(begin, finish, one.kind)
+        begin, finish, kind = one
+        if start <= begin < finish <= end:
+            yield one
+        elif (begin := max(begin, start)) < (finish := min(finish, end)):
+            yield BusyPeriod(begin, finish, kind)
 
 
 def subtract(periods: Iterable[BusyPeriod], others: Iterable[BusyPeriod]) -> list[BusyPeriod]:
