@@ -19,7 +19,7 @@ from scheduling.ical.join import join
 from scheduling.ical.split import Metadata
 
 _PAGE: Final = 200
-_BODY: Final = frozenset({"body"})
+_BODY: Final = frozenset({"name", "body"})
 
 
 def whole_calendar(context: Context, resource: Resource) -> Response:
@@ -34,13 +34,13 @@ def whole_calendar(context: Context, resource: Resource) -> Response:
 
 
 def _bodies(context: Context, resource: Resource) -> Iterator[bytes]:
-    after = 0
+    after = ""
     while True:
         rows = context.tx.objects.page(resource.collection.id, columns=_BODY, after=after, limit=_PAGE)
         yield from (row.body for row in rows)
         if len(rows) < _PAGE:
             return
-        after = rows[-1].id
+        after = rows[-1].name
 
 
 def displayname(resource: Resource) -> str:

@@ -115,13 +115,13 @@ class Stored(BaseCollection):
         """All items, read in pages."""
         columns = _COLUMNS | {"name", "uid", "size"}
 
-        def page(tx: Transaction, after: int) -> Sequence[ObjectRow]:
+        def page(tx: Transaction, after: str) -> Sequence[ObjectRow]:
             return tx.objects.page(self.row.id, columns=columns, after=after, limit=_PAGE)
 
-        after = 0
+        after = ""
         while rows := self._storage.ask(partial(page, after=after)):
             yield from map(self.item, rows)
-            after = rows[-1].id
+            after = rows[-1].name
 
     def get(self, href: str) -> radicale_item.Item | None:
         """One item."""

@@ -73,13 +73,13 @@ def _calendars(context: Context, resource: Resource) -> Iterator[Resource]:
 
 def _meetings(context: Context, calendar: Collection) -> Iterator[ObjectRow]:
     """The objects with an organizer, without their texts; what has none costs next to nothing."""
-    after = 0
+    after = ""
     while True:
         rows = context.tx.objects.page(calendar.id, columns=OBJECT_COLUMNS, after=after, limit=_PAGE)
         yield from [row for row in rows if row.organizer]
         if len(rows) < _PAGE:
             return
-        after = rows[-1].id
+        after = rows[-1].name
 
 
 def _texts(context: Context, calendar: Collection) -> Iterator[tuple[ObjectRow, bytes]]:

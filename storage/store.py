@@ -217,13 +217,15 @@ class Objects(Protocol):
         collection_id: int,
         *,
         columns: frozenset[str],
-        after: int = 0,
+        after: str = "",
         limit: int,
         components: Members[str] = (),
         start: int | None = None,
         end: int | None = None,
     ) -> Sequence[ObjectRow]:
-        """A page of members in ascending ``id`` (above ``after``), ``id`` always among the columns.
+        """A page of members in the order of their names (above ``after``), ``name`` always among the columns.
+
+        Whoever goes through a collection by pages meets each member once that keeps its name meanwhile.
 
         ``components``: only those (empty: all). ``start``/``end`` (epoch seconds): only those whose bounds may overlap
         the half-open range; an open bound counts as overlapping.

@@ -313,7 +313,7 @@ def export(session: Session, path: str) -> bytes:
 
 
 def _bodies(tx: Transaction, collection: Collection) -> Iterator[bytes]:
-    after = 0
+    after = ""
     while rows := tx.objects.page(collection.id, columns=frozenset({"body", "uid"}), after=after, limit=_BATCH):
         yield from (row.body for row in rows if row.uid)
-        after = rows[-1].id
+        after = rows[-1].name

@@ -50,11 +50,11 @@ def calendars(session: Session) -> list[Calendar]:
 
 def pages(session: Session, calendar: Calendar) -> Iterator[Sequence[ObjectRow]]:
     """The objects of a calendar, each page in a transaction of its own; what is written meanwhile may be missed."""
-    after = 0
+    after = ""
 
     def work(tx: Transaction) -> Sequence[ObjectRow]:
         return tx.objects.page(calendar.collection.id, columns=_COLUMNS, after=after, limit=PAGE)
 
     while rows := session.read(work):
         yield rows
-        after = rows[-1].id
+        after = rows[-1].name

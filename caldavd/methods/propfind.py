@@ -152,11 +152,11 @@ def homes(context: Context) -> list[Resource]:
 
 def objects_of(context: Context, resource: Resource, *, columns: frozenset[str] = OBJECT_COLUMNS) -> Iterator[Resource]:
     """The objects of a collection, read a page at a time."""
-    after = 0
+    after = ""
     while True:
         rows = context.tx.objects.page(resource.collection.id, columns=columns, after=after, limit=_PAGE)
         for row in rows:
             yield of_object(context.router, resource.owner, resource.home, resource.chain, row)
         if len(rows) < _PAGE:
             return
-        after = rows[-1].id
+        after = rows[-1].name

@@ -57,7 +57,7 @@ def objects_in(
     end: int | None,
 ) -> Iterator[Resource]:
     """The objects of a calendar that may lie in a range (epoch seconds), a page of rows at a time."""
-    after = 0
+    after = ""
     while True:
         rows = context.tx.objects.page(
             calendar.collection.id,
@@ -72,7 +72,7 @@ def objects_in(
             yield of_object(context.router, calendar.owner, calendar.home, calendar.chain, row)
         if len(rows) < _PAGE:
             return
-        after = rows[-1].id
+        after = rows[-1].name
 
 
 def zone_of_query(context: Context, root: Element) -> Zone | None:

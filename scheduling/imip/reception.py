@@ -82,7 +82,7 @@ class Reception:
         if tag is not None:
             return Recipient(address, tag=tag)
         if address.casefold() in self.own or (self.tags is not None and address.casefold() == self.tags.address):
-            return Recipient(address, is_server=True)
+            return Recipient(address)
         principal = self.store.run(lambda tx: person(tx, normal(f"mailto:{address}")), write=False)
         return None if principal is None else Recipient(address, principal=principal)
 
@@ -222,10 +222,10 @@ def _object(tx: Transaction, principal: Principal, tags: Tags, tag: Tag, uid: st
 
 def _uids(tx: Transaction, principal: Principal) -> Iterable[str]:
     for calendar in tx.collections.of_home(principal.home_id):
-        after = 0
+        after = ""
         while calendar.kind is CollectionKind.CALENDAR:
             rows = tx.objects.page(calendar.id, columns=_UIDS, after=after, limit=_PAGE)
             yield from (row.uid for row in rows if row.organizer)
             if len(rows) < _PAGE:
                 break
-            after = rows[-1].id
+            after = rows[-1].name

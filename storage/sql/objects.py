@@ -155,9 +155,10 @@ def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
 @lru_cache(maxsize=256)
 def _paging(columns: frozenset[str], filters: frozenset[str]) -> Select[Any]:
     statement = (
-        select(*columns_of(columns, frozenset({"id"})))
-        .where(objects.c.collection_id == bindparam("collection"), objects.c.id > bindparam("after"))
-        .order_by(objects.c.id)
+        select(*columns_of(columns, frozenset({"name"})))
+        .where(objects.c.collection_id == bindparam("collection"), objects.c.name > bindparam("after"))
+        # There is an index on it: in another order each page would sort the whole collection.
+        .order_by(objects.c.name)
         .limit(bindparam("limit"))
     )
     if "components" in filters:
@@ -283,7 +284,7 @@ class SqlObjects:
         collection_id: int,
         *,
         columns: frozenset[str],
-        after: int = 0,
+        after: str = "",
         limit: int,
         components: Members[str] = (),
         start: int | None = None,

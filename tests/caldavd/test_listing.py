@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from urllib.parse import quote
 
@@ -43,7 +44,7 @@ def _answers(client: Client, names: tuple[str, ...]) -> list[bytes]:
 
 def _sorted(body: bytes) -> list[bytes]:
     """The responses in an order: PROPFIND promises none."""
-    return sorted(body.replace(b"</D:response>", b"</D:response>\n").splitlines())
+    return sorted(re.split(rb"(?<=</D:response>)|(?=<D:response>)", body))
 
 
 def test_both_ways_say_the_same(filled: Client, monkeypatch: pytest.MonkeyPatch) -> None:

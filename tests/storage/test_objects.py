@@ -182,7 +182,7 @@ def test_pages_by_id_with_filters(house: House) -> None:
     def names(components: tuple[str, ...] = (), start: int | None = None, end: int | None = None) -> set[str]:
         found: list[str] = []
 
-        def page(tx: Transaction, after: int) -> Sequence[ObjectRow]:
+        def page(tx: Transaction, after: str) -> Sequence[ObjectRow]:
             return tx.objects.page(
                 house.work.id,
                 columns=frozenset({"name"}),
@@ -193,10 +193,10 @@ def test_pages_by_id_with_filters(house: House) -> None:
                 end=end,
             )
 
-        after = 0
+        after = ""
         while rows := house.read(partial(page, after=after)):
             assert len(rows) <= 7
-            after = rows[-1].id
+            after = rows[-1].name
             found += [row.name for row in rows]
         assert len(found) == len(set(found))
         return set(found)

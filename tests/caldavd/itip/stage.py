@@ -249,7 +249,7 @@ class Office:
             for name, principal in tx.principals.by_names(self.accounts).items():
                 for one in tx.collections.of_home(principal.home_id):
                     if one.kind in (CollectionKind.CALENDAR, CollectionKind.INBOX):
-                        rows = list(tx.objects.page(one.id, columns=_COLUMNS, after=0, limit=_MOST))
+                        rows = list(tx.objects.page(one.id, columns=_COLUMNS, limit=_MOST))
                         out.append((name, one.path, one.kind, rows))
             return out
 
