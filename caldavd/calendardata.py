@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from caldavd import filters, formats
 from caldavd.context import Context
 from caldavd.errors import NUMBER_OF_MATCHES_WITHIN_LIMITS, SUPPORTED_CALENDAR_DATA, bad_request, failed
+from caldavd.kinds import ICALENDAR, Kind
 from caldavd.methods.propfind import all_properties, asked_names, property_names
+from caldavd.properties.data_listing import DataListing, data_listing
 from caldavd.properties.registry import responses
 from caldavd.resources import Resource
-from caldavd.xml.fragment import text
+from caldavd.xml.fragment import text_of_utf8
 from caldavd.xml.names import caldav, dav
 from caldavd.xml.parse import Element, child, children, tag_of
 from scheduling.ical import expand
@@ -66,7 +69,7 @@ class DataRequest:
             except ICalendarError:
                 # What cannot be read any more is returned whole rather than not at all.
                 body = resource.row.body
-            return f"{start}{text(body.decode())}</C:calendar-data>"
+            return f"{start}{text_of_utf8(body).decode()}</C:calendar-data>"
 
         return render
 
@@ -101,24 +104,51 @@ def read_asked(root: Element) -> tuple[tuple[str, ...], DataRequest | None]:
     return tuple(name for name in names if name != CALENDAR_DATA), _read(data) if data is not None else None
 
 
+def from_rows(asked: tuple[str, ...], data: DataRequest | None) -> Mapping[Kind, DataListing] | None:
+    """How objects and messages are told without a resource for each, where so little is asked; ``None``: not so."""
+    if data is not None and data != _WHOLE:
+        return None
+    found = {kind: data_listing(kind, asked, data=data is not None) for kind in ICALENDAR}
+    listings = {kind: how for kind, how in found.items() if how is not None}
+    return listings if len(listings) == len(found) else None
+
+
 def described(
     context: Context,
     found: list[Resource],
     root: Element,
     asked: tuple[str, ...],
-    extra: Callable[[Resource], str] | None,
-) -> Iterable[str]:
-    """One ``D:response`` a resource in the form that a report asks for (RFC 4791 sections 9.5 and 9.10).
+    data: DataRequest | None,
+    zone: Callable[[Resource], Zone],
+) -> Iterable[bytes]:
+    """One ``D:response`` a resource in the form that a report asks for (RFC 4791 sections 9.5 and 9.10), in UTF-8.
 
     ``D:allprop`` and ``D:propname`` mean what they do in a PROPFIND and never bring ``calendar-data`` (section 9.6);
-    without any form there are no properties, only hrefs.
+    without any form there are no properties, only hrefs. ``zone`` is as for :meth:`DataRequest.renderer`.
     """
     if child(root, dav("prop")) is None:
         if child(root, dav("allprop")) is not None:
-            return all_properties(context, found)
+            return map(str.encode, all_properties(context, found))
         if child(root, dav("propname")) is not None:
-            return property_names(context, found)
-    return responses(context, found, asked, minimal=context.request.preferences.minimal, extra=extra)
+            return map(str.encode, property_names(context, found))
+    listings = from_rows(asked, data)
+    if listings is not None:
+        return _from_rows(context, found, listings)
+    minimal = context.request.preferences.minimal
+    extra = None if data is None else data.renderer(context, zone)
+    return map(str.encode, responses(context, found, asked, minimal=minimal, extra=extra))
+
+
+def _from_rows(context: Context, found: Iterable[Resource], listings: Mapping[Kind, DataListing]) -> Iterator[bytes]:
+    for _, group in groupby(found, key=lambda one: one.collection.id):
+        members = list(group)
+        one = members[0]
+        base = context.router.below_home(one.owner, one.collection.path, collection=True)
+        yield from listings[one.kind].responses(base, [member.row for member in members])
+
+
+#: An object as it was stored.
+_WHOLE = DataRequest()
 
 
 def _read(element: Element) -> DataRequest:

@@ -7,6 +7,7 @@ upper-case escapes, ``@`` literal (clients.md rules 3, 4). A collection is found
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -175,6 +176,23 @@ def _check_segments(segments: list[str], *, max_bytes: int) -> None:
 def encode(segment: str) -> str:
     """One path segment in the canonical encoding."""
     return segment if _PLAIN(segment) else quote(segment, safe="@")
+
+
+def plain_names(hrefs: Iterable[str], base: str) -> dict[str, str]:
+    """The names of those hrefs that lie directly in ``base`` and are spelt as this server spells them, by href.
+
+    ``base`` is the canonical href of a collection, with its slash. The others are left out: there is
+    :meth:`Router.locate_href` for them, which says the same of those that are found here (a test compares the two).
+    """
+    if base.count("/") > MAX_SEGMENTS:
+        return {}
+    size = len(base)
+    below = {href: href[size:] for href in hrefs if href.startswith(base)}
+    return {
+        href: name
+        for href, name in below.items()
+        if name and _PLAIN(name) and len(name) <= MAX_SEGMENT_BYTES and name not in (".", "..")
+    }
 
 
 def _default(value: bool | None, *, otherwise: bool) -> bool:  # noqa: FBT001

@@ -9,7 +9,7 @@ only the columns that are shown are read. The text is the same to the byte as th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Final
@@ -74,11 +74,20 @@ class Listing:
                 parts += (before, text(value), after) if value else (after,)
             yield "".join(parts)
 
+    def until(self, place: str) -> tuple[Listing, str]:
+        """The listing up to a place in what follows the properties, and what stands behind that place."""
+        *pieces, last = self._pieces
+        before, _, after = last.partition(place)
+        return replace(self, _pieces=(*pieces, before)), after
+
 
 @lru_cache(maxsize=64)
-def listing(kind: Kind, asked: tuple[str, ...]) -> Listing | None:
-    """How members of ``kind`` are told by the properties ``asked`` (Clark names); ``None``: not by this way."""
-    if kind not in (*ICALENDAR, FILE) or not asked or any(name not in DIRECT for name in asked):
+def listing(kind: Kind, asked: tuple[str, ...], more: str = "") -> Listing | None:
+    """How members of ``kind`` are told by the properties ``asked`` (Clark names); ``None``: not by this way.
+
+    ``more`` is a fragment that follows the properties of every member.
+    """
+    if kind not in (*ICALENDAR, FILE) or not (asked or more) or any(name not in DIRECT for name in asked):
         return None
     found, values = [], []
     for name in asked:
@@ -87,6 +96,6 @@ def listing(kind: Kind, asked: tuple[str, ...]) -> Listing | None:
         found.append(element(name, inner))
         if column:
             values.append((column, before))
-    pieces = prop_response(_SLOT, "".join(found)).split(_SLOT)
+    pieces = prop_response(_SLOT, "".join(found) + more).split(_SLOT)
     columns = frozenset({"name", *(column for column, _ in values)})
     return Listing(columns, tuple(pieces), tuple(values))

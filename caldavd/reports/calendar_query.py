@@ -19,7 +19,7 @@ from caldavd.kinds import MEMBERS
 from caldavd.reports.scope import calendars_in, objects_in, zone_of_calendar, zone_of_query
 from caldavd.resources import WITH_BODY, Resource, of_collection
 from caldavd.response import Response, xml
-from caldavd.xml.multistatus import multistatus
+from caldavd.xml.multistatus import of_utf8
 from caldavd.xml.parse import Element, child
 from scheduling.ical import filter as ical_filter, lines
 from scheduling.ical.digest import DIGEST_VERSION
@@ -37,7 +37,7 @@ def run(context: Context, resource: Resource, root: Element) -> Response:
     query = filters.read_filter(element, max_depth=context.limits.max_filter_depth)
     asked, data = read_asked(root)
     filters.check_ranges(root, earliest=context.limits.min_date_time, latest=context.limits.max_date_time)
-    body = multistatus(_answer(context, resource, root, query, asked, data))
+    body = of_utf8(_answer(context, resource, root, query, asked, data))
     preferences = context.request.preferences
     return xml(207, body, preferences.applied("return=minimal") | {"Vary": "Brief, Prefer"})
 
@@ -49,14 +49,13 @@ def _answer(
     query: ical_filter.CompFilter,
     asked: tuple[str, ...],
     data: DataRequest | None,
-) -> Iterator[str]:
+) -> Iterator[bytes]:
     zone = zone_of_query(context, root)
     columns = WITH_BODY if data is not None else OBJECT_COLUMNS
     for calendar, candidates in _candidates(context, resource, query, columns):
         floating = zone or zone_of_calendar(context, calendar)
         found = _passing(context, candidates, query, floating, columns)
-        extra = data.renderer(context, _always(floating)) if data is not None else None
-        yield from described(context, found, root, asked, extra)
+        yield from described(context, found, root, asked, data, _always(floating))
 
 
 def _passing(

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 from caldavd import filters, kinds
 from caldavd.access import READ
-from caldavd.calendardata import DataRequest, described, read_asked
+from caldavd.calendardata import DataRequest, described, from_rows, read_asked
 from caldavd.context import Context
 from caldavd.errors import DavError, bad_request
-from caldavd.kinds import CALENDAR, ICALENDAR, INBOX, MEMBERS
+from caldavd.kinds import CALENDAR, INBOX, MEMBERS, Kind
+from caldavd.properties.data_listing import DataListing
 from caldavd.reports.scope import zone_of_calendar
 from caldavd.resources import WITH_BODY, Resource, of_collection, of_object, resolve
 from caldavd.response import Response, xml
-from caldavd.router import BadPath, Location, OtherServer, Space
-from caldavd.xml.multistatus import multistatus, status_response
+from caldavd.router import BadPath, Location, OtherServer, Space, plain_names
+from caldavd.xml.multistatus import of_utf8, status_response
 from caldavd.xml.names import dav
-from caldavd.xml.parse import Element, children, tag_of
+from caldavd.xml.parse import Element, texts_of
 from scheduling.ical.timezones import Zone
-from storage.rows import OBJECT_COLUMNS
+from storage.rows import OBJECT_COLUMNS, ObjectRow
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One ``D:href`` as it was sent and where it leads (``None``: nowhere here)."""
-
-    sent: str
-    location: Location | None
+#: Where a member of the home is: the path of its collection, and its name. A href that leads nowhere here has no path.
+Place = tuple[tuple[str, ...] | None, str]
+#: The collections that members are asked of, by their paths, and of those members what is there, by their names.
+Found = Mapping[tuple[str, ...] | None, tuple[Resource, Mapping[str, ObjectRow]]]
 
 
 def run(context: Context, resource: Resource, root: Element) -> Response:
@@ -36,55 +35,85 @@ def run(context: Context, resource: Resource, root: Element) -> Response:
     targets = _targets(context, resource, root)
     asked, data = read_asked(root)
     filters.check_ranges(root, earliest=context.limits.min_date_time, latest=context.limits.max_date_time)
-    found = _find(context, resource, targets, WITH_BODY if data else OBJECT_COLUMNS)
-    preferences = context.request.preferences
-    body = multistatus(_answer(context, root, targets, found, asked, data))
-    return xml(207, body, preferences.applied("return=minimal") | {"Vary": "Brief, Prefer"})
+    body = of_utf8(_answer(context, resource, root, targets, asked, data))
+    return xml(207, body, context.request.preferences.applied("return=minimal") | {"Vary": "Brief, Prefer"})
 
 
-def _targets(context: Context, resource: Resource, root: Element) -> list[Target]:
-    hrefs = [(found.text or "").strip() for found in children(root) if tag_of(found) == dav("href")]
+def _targets(context: Context, resource: Resource, root: Element) -> dict[Place, str]:
+    """What the hrefs name, each once, with its first spelling."""
+    hrefs = texts_of(root, dav("href"))
     if not hrefs:
         raise bad_request("A calendar-multiget report needs at least one D:href.")
     if len(hrefs) > context.limits.max_multiget_hrefs:
         limit = context.limits.max_multiget_hrefs
         raise DavError(403, f"A calendar-multiget report takes at most {limit} hrefs at once.")
-    targets = [Target(sent, _locate(context, resource, sent)) for sent in dict.fromkeys(hrefs)]
-    seen: dict[Location | str, Target] = {}
-    for target in targets:  # the same resource in two spellings is answered once
-        seen.setdefault(target.location or target.sent, target)
-    return list(seen.values())
+    plain = plain_names(hrefs, resource.href) if resource.kind.is_collection else {}
+    targets: dict[Place, str] = {}
+    for sent in dict.fromkeys(hrefs):
+        name = plain.get(sent)
+        targets.setdefault(_locate(context, resource, sent) if name is None else (resource.names, name), sent)
+    return targets
 
 
-def _locate(context: Context, resource: Resource, sent: str) -> Location | None:
+def _locate(context: Context, resource: Resource, sent: str) -> Place:
     try:
         location = context.router.locate_href(sent, base=resource.href, authorities=context.request.authorities)
     except (BadPath, OtherServer):
-        return None
+        return None, sent
     inside = location.space is Space.HOME and location.owner == resource.owner
     below = inside and location.names[: len(resource.names)] == resource.names and len(location.names) > 0
-    return Location(Space.HOME, location.owner, location.names, slash=False) if below else None
+    return (location.names[:-1], location.names[-1]) if below else (None, sent)
 
 
-def _find(
-    context: Context, resource: Resource, targets: list[Target], columns: frozenset[str]
-) -> Mapping[Location, Resource]:
+def _answer(
+    context: Context,
+    resource: Resource,
+    root: Element,
+    targets: Mapping[Place, str],
+    asked: tuple[str, ...],
+    data: DataRequest | None,
+) -> Iterator[bytes]:
+    listings = from_rows(asked, data)
+    found = _find(context, resource, targets, _columns(listings, data))
+    hits: list[Place] = []
+    missing: list[Place] = []
+    for place in targets:
+        path, name = place
+        (hits if path in found and name in found[path][1] else missing).append(place)
+    if listings is None:
+        ours = (context.router, resource.owner, resource.home)
+        members = [of_object(*ours, found[path][0].chain, found[path][1][name]) for path, name in hits]
+        yield from described(context, members, root, asked, data, _zones(context))
+    else:
+        for path, group in groupby(hits, key=itemgetter(0)):
+            parent, rows = found[path]
+            how = listings[kinds.OF_MEMBER[parent.collection.kind]]
+            yield from how.responses(parent.href, [rows[name] for _, name in group])
+    for place in missing:
+        yield status_response(_spelt(context, resource, place, targets[place]), 404).encode()
+
+
+def _columns(listings: Mapping[Kind, DataListing] | None, data: DataRequest | None) -> frozenset[str]:
+    if listings is None:
+        return WITH_BODY if data else OBJECT_COLUMNS
+    return frozenset(column for how in listings.values() for column in how.columns)
+
+
+def _find(context: Context, resource: Resource, places: Iterable[Place], columns: frozenset[str]) -> Found:
     if resource.kind in MEMBERS:
-        return {resource.location: resource}
+        parent = of_collection(context.router, resource.owner, resource.home, resource.chain)
+        return {parent.names: (parent, {resource.row.name: resource.row})}
     names: dict[tuple[str, ...], list[str]] = {}
-    for target in targets:
-        if target.location is not None:
-            names.setdefault(target.location.names[:-1], []).append(target.location.names[-1])
-    result: dict[Location, Resource] = {}
+    for path, name in places:
+        if path is not None:
+            names.setdefault(path, []).append(name)
+    found: dict[tuple[str, ...] | None, tuple[Resource, Mapping[str, ObjectRow]]] = {}
     for path, members in names.items():
-        parent = resource if path == resource.names else _collection(context, resource, path)
-        if parent is None or parent.kind not in (CALENDAR, INBOX) or not context.access.has(parent, READ):
-            continue
-        rows = context.tx.objects.by_names(parent.collection.id, members, columns=columns)
-        for row in rows.values():
-            one = of_object(context.router, resource.owner, resource.home, parent.chain, row)
-            result[one.location] = one
-    return result
+        within = resource if path == resource.names else _collection(context, resource, path)
+        if within is not None and within.kind in (CALENDAR, INBOX) and context.access.has(within, READ):
+            rows = context.tx.objects.by_names(within.collection.id, members, columns=columns)
+            found[path] = within, rows
+    return found
 
 
 def _collection(context: Context, resource: Resource, path: tuple[str, ...]) -> Resource | None:
@@ -95,33 +124,12 @@ def _collection(context: Context, resource: Resource, path: tuple[str, ...]) -> 
     return found if found.kind in kinds.STORED_COLLECTIONS else None
 
 
-def _answer(
-    context: Context,
-    root: Element,
-    targets: list[Target],
-    found: Mapping[Location, Resource],
-    asked: tuple[str, ...],
-    data: DataRequest | None,
-) -> Iterator[str]:
-    hits = [one for one in (_hit(target, found) for target in targets) if one is not None]
-    extra = data.renderer(context, _zones(context)) if data is not None else None
-    yield from described(context, hits, root, asked, extra)
-    answered = {one.location for one in hits}
-    for target in targets:
-        if target.location not in answered:
-            yield status_response(_missing(context, target), 404)
-
-
-def _missing(context: Context, target: Target) -> str:
+def _spelt(context: Context, resource: Resource, place: Place, sent: str) -> str:
     """The href of what is not there, spelt as all our hrefs; a slash at its end stays, as clients look for it."""
-    if target.location is None:
-        return target.sent
-    return context.router.href(replace(target.location, slash=target.sent.endswith("/")))
-
-
-def _hit(target: Target, found: Mapping[Location, Resource]) -> Resource | None:
-    one = found.get(target.location) if target.location is not None else None
-    return one if one is not None and one.kind in ICALENDAR else None
+    path, name = place
+    if path is None:
+        return sent
+    return context.router.below_home(resource.owner, (*path, name), collection=sent.endswith("/"))
 
 
 def _zones(context: Context) -> Callable[[Resource], Zone]:

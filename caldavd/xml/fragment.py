@@ -12,6 +12,9 @@ from caldavd.xml.names import PREFIXES, tag
 #: Characters that XML 1.0 section 2.2 does not allow; they are left out (clients.md rule 10).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
+#: The bytes of UTF-8 that are not, and are no part of, characters that XML does not allow (U+FFFE and U+FFFF aside).
+_ALLOWED = bytes(set(range(256)) - {*range(9), 0x0B, 0x0C, *range(0x0E, 0x20)})
+
 DECLARATIONS = " ".join(f'xmlns:{prefix}="{namespace}"' for prefix, namespace in PREFIXES.items())
 
 
@@ -28,6 +31,17 @@ def text(value: str) -> str:
     if "\r" in value:
         value = value.replace("\r", "&#13;")
     return value
+
+
+def text_of_utf8(value: bytes) -> bytes:
+    """As :func:`text`, from UTF-8 to UTF-8: for long texts several times as fast. Raises UnicodeDecodeError."""
+    if value.translate(None, _ALLOWED):
+        return text(value.decode()).encode()
+    if not value.isascii():
+        decoded = value.decode()
+        if b"\xef\xbf" in value:  # U+FFFE and U+FFFF begin so
+            return text(decoded).encode()
+    return value.replace(b"&", b"&amp;").replace(b"<", b"&lt;").replace(b">", b"&gt;").replace(b"\r", b"&#13;")
 
 
 def attribute(value: str) -> str:

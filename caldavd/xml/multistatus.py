@@ -66,6 +66,11 @@ def multistatus(responses: Iterable[str], *, tail: str = "") -> bytes:
     return "".join((HEAD, *responses, tail, TAIL)).encode()
 
 
+def of_utf8(responses: Iterable[bytes]) -> bytes:
+    """As :func:`multistatus`, of responses that are UTF-8 already."""
+    return b"".join((HEAD.encode(), *responses, TAIL.encode()))
+
+
 def stream(responses: Iterable[str], *, tail: str = "", chunk: int = 65536) -> Iterator[bytes]:
     """The same in chunks of about ``chunk`` bytes."""
     buffer = [HEAD]

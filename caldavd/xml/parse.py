@@ -124,12 +124,17 @@ def children(element: etree._Element) -> list[etree._Element]:
 
 def child(element: etree._Element, name: str) -> etree._Element | None:
     """The first child of this Clark name."""
-    return next((found for found in element if found.tag == name), None)
+    return next(element.iterchildren(name), None)
 
 
 def text_of(element: etree._Element | None) -> str:
     """The element's own character data, stripped; empty where there is no element."""
     return (element.text or "").strip() if element is not None else ""
+
+
+def texts_of(element: etree._Element, name: str) -> list[str]:
+    """What :func:`text_of` gives for each child of this Clark name."""
+    return [(found.text or "").strip() for found in element.iterchildren(name)]
 
 
 def tag_of(element: etree._Element) -> str:
