@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 from storage.errors import Misuse, NotFound
 from storage.rows import Home
 from storage.sql.batching import batches
+from storage.sql.direct import Direct
 from storage.sql.names import storable
 from storage.sql.schema import homes
 from storage.sql.values import HOME_COLUMNS, home_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _BY_ID = select(*HOME_COLUMNS).where(homes.c.id == bindparam("id"))
 _BY_OWNER = select(*HOME_COLUMNS).where(homes.c.owner == bindparam("owner"))
+_OF_OWNER = Direct(_BY_OWNER)
 _BY_IDS = select(*HOME_COLUMNS).where(homes.c.id.in_(bindparam("ids", expanding=True))).order_by(homes.c.id)
 _IDS_BY_OWNERS = select(homes.c.id).where(homes.c.owner.in_(bindparam("owners", expanding=True)))
 
@@ -41,11 +43,11 @@ class SqlHomes:
 
     def of(self, owner: str) -> Home | None:
         """See :class:`storage.store.Homes`."""
-        row = self._tx.execute(_BY_OWNER, {"owner": owner}).first() if storable(owner) else None
-        if row is None:
+        rows = _OF_OWNER.all(self._tx, {"owner": owner}) if storable(owner) else ()
+        if not rows:
             return None
-        held = self._tx.held.get(row.id)
-        return home_of(row) if held is None else held.home()
+        held = self._tx.held.get(rows[0].id)
+        return home_of(rows[0]) if held is None else held.home()
 
     def lock(self, home_ids: Members[int]) -> Mapping[int, Home]:
         """See :class:`storage.store.Homes`."""
@@ -78,8 +80,7 @@ class SqlHomes:
             )
         elif free:
             self._may_lock()
-            row = self._tx.execute(self._tx.backend.locking(_BY_OWNER), {"owner": free.pop()}).first()
-            if row is not None:
+            for row in _OF_OWNER.locked(self._tx, {"owner": free.pop()}):
                 self._tx.hold(home_of(row))
         return {held.owner: held.home() for held in self._tx.held.values() if held.owner in names}
 

@@ -10,13 +10,14 @@ from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from storage.errors import NameTaken, NotFound
 from storage.rows import Lock
 from storage.sql.batching import batches
+from storage.sql.direct import Direct, DirectWrite
 from storage.sql.names import below, checked_text, joined, split
 from storage.sql.schema import locks
 
 if TYPE_CHECKING:
     from storage.sql.transaction import SqlTransaction
 
-_OF_HOME = (
+_OF_HOME = Direct(
     select(
         locks.c.token,
         locks.c.home_id,
@@ -40,12 +41,14 @@ _IN_HOMES = select(locks.c.id, locks.c.home_id, locks.c.path).where(
     locks.c.home_id.in_(bindparam("homes", expanding=True))
 )
 _REMOVE_MANY = delete(locks).where(locks.c.id.in_(bindparam("ids", expanding=True)))
-_REMOVE_BELOW = delete(locks).where(
-    locks.c.home_id == bindparam("home"),
-    or_(
-        locks.c.path == bindparam("path"),
-        and_(locks.c.path >= bindparam("low"), locks.c.path < bindparam("high")),
-    ),
+_REMOVE_BELOW = DirectWrite(
+    delete(locks).where(
+        locks.c.home_id == bindparam("home"),
+        or_(
+            locks.c.path == bindparam("path"),
+            and_(locks.c.path >= bindparam("low"), locks.c.path < bindparam("high")),
+        ),
+    )
 )
 
 
@@ -57,7 +60,7 @@ class SqlLocks:
 
     def of_home(self, home_id: int) -> Sequence[Lock]:
         """See :class:`storage.store.Locks`."""
-        rows = self._tx.execute(_OF_HOME, {"home": home_id, "now": self._tx.now})
+        rows = _OF_HOME.all(self._tx, {"home": home_id, "now": self._tx.now})
         return [
             Lock(
                 token=row.token,
@@ -109,7 +112,7 @@ class SqlLocks:
             self._tx.execute(_REMOVE_ALL, {"home": home_id})
             return
         low, high = below(joined(path))
-        self._tx.execute(_REMOVE_BELOW, {"home": home_id, "path": joined(path), "low": low, "high": high})
+        _REMOVE_BELOW.run(self._tx, {"home": home_id, "path": joined(path), "low": low, "high": high})
 
     def remove_at(self, places: Members[tuple[int, tuple[str, ...]]]) -> None:
         """See :class:`storage.store.Locks`."""

@@ -30,6 +30,7 @@ from storage.errors import NameTaken, NotFound, QuotaExceeded, UidTaken
 from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Put, Spared
 from storage.sql.batching import batches
 from storage.sql.bulk import ROWS, rewrite
+from storage.sql.direct import Direct, DirectWrite
 from storage.sql.names import checked_name, checked_text, findable, joined, storable
 from storage.sql.schema import OBJECT_VALUES, collections, objects, removals
 from storage.sql.types import key_hash
@@ -67,7 +68,7 @@ _WRITTEN = tuple(StoredObject.__slots__[1:])
 
 #: What stands in the way of a new member: an object or collection of its name, an object with its UID. Beside it,
 #: whether a removal of such an object is to be forgotten.
-_IN_THE_WAY = (
+_IN_THE_WAY = Direct(
     select(literal("name"), objects.c.name)
     .where(objects.c.collection_id == bindparam("collection"), objects.c.name == bindparam("name"))
     .union_all(
@@ -88,6 +89,7 @@ _UID_HOLDER = select(objects.c.name).where(
     objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
 )
 _INSERT = insert(objects)
+_ADD = DirectWrite(_INSERT, OBJECT_VALUES)
 # Which columns these set follows from the parameters that they are run with.
 _UPDATE = update(objects).where(objects.c.id == bindparam("object"))
 _UID = frozenset({"uid", "uid_hash"})
@@ -95,9 +97,12 @@ _PLACE = _UID | {"home_id", "collection_id", "name", "created"}
 _DIGEST_COLUMNS = ("component", "starts_at", "ends_at", "recurs", "transparent", "organizer", "spans", "digest_version")
 #: What is set where a row is replaced by its whole content.
 _REWRITTEN = tuple(name for name in OBJECT_VALUES if name not in _PLACE)
-_REMOVE = delete(objects).where(objects.c.id == bindparam("object"))
+_REWRITE = DirectWrite(_UPDATE, _REWRITTEN)
+_REWRITE_WITH_UID = DirectWrite(_UPDATE, [*_REWRITTEN, *sorted(_UID)])
+_REMOVE = DirectWrite(delete(objects).where(objects.c.id == bindparam("object")))
 _REMOVE_MANY = delete(objects).where(objects.c.id.in_(bindparam("ids", expanding=True)))
-_ADD_REMOVAL = insert(removals)
+_ADD_REMOVALS = insert(removals)
+_ADD_REMOVAL = DirectWrite(_ADD_REMOVALS, [column.name for column in removals.c])
 _FORGET_REMOVAL = delete(removals).where(
     removals.c.collection_id == bindparam("collection"),
     removals.c.name == bindparam("name"),
@@ -347,14 +352,13 @@ class SqlObjects:
             "modified": now,
         }
         if replaces is None:
-            key = self._tx.execute(_INSERT, values).inserted_primary_key
-            object_id = key[0] if key else 0
+            object_id = _ADD.run(self._tx, values).id
         else:
             object_id = replaces.id
             # What is as it was is not set again: SQLite writes every index of which a column is set.
-            same = _PLACE if replaces.uid == new.uid else _PLACE - _UID
-            changes = {column: value for column, value in values.items() if column not in same}
-            if self._tx.execute(_UPDATE, {**changes, "object": object_id}).rowcount == 0:
+            update_ = _REWRITE if replaces.uid == new.uid else _REWRITE_WITH_UID
+            changes = {column: values[column] for column in update_.columns}
+            if update_.run(self._tx, {**changes, "object": object_id}).rows == 0:
                 raise NotFound(f"The object {name!r} has gone.")
         return cast("ObjectRow", StoredObject(object_id, *[values[column] for column in _WRITTEN]))
 
@@ -366,7 +370,7 @@ class SqlObjects:
             "home": collection.home_id,
             "path": joined((*collection.path, name)),
         }
-        for obstacle, holder in self._tx.execute(_IN_THE_WAY, where).all():
+        for obstacle, holder in _IN_THE_WAY.all(self._tx, where):
             if obstacle == "name":
                 raise NameTaken(name)
             if obstacle == "uid":
@@ -460,7 +464,7 @@ class SqlObjects:
                 self._tx.occupy(collection.home_id, more=-row.size)
                 removed.append(self._removal(collection, row))
         for part in batches(removed):
-            self._tx.execute(_ADD_REMOVAL, part)
+            self._tx.execute(_ADD_REMOVALS, part)
 
     def redigest(self, object_id: int, new: NewObject) -> None:
         """See :class:`storage.store.Objects`."""
@@ -477,13 +481,13 @@ class SqlObjects:
     def remove(self, collection: Collection, row: ObjectRow) -> None:
         """See :class:`storage.store.Objects`."""
         self._tx.own(collection.home_id)
-        if self._tx.execute(_REMOVE, {"object": row.id}).rowcount == 0:
+        if _REMOVE.run(self._tx, {"object": row.id}).rows == 0:
             raise NotFound(f"The object {row.name!r} has gone.")
         self._tx.occupy(collection.home_id, more=-row.size)
         self._leave_removal(collection, row)
 
     def _leave_removal(self, collection: Collection, row: ObjectRow) -> None:
-        self._tx.execute(_ADD_REMOVAL, self._removal(collection, row))
+        _ADD_REMOVAL.run(self._tx, self._removal(collection, row))
 
     def _removal(self, collection: Collection, row: ObjectRow) -> dict[str, Any]:
         return {

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
-from sqlalchemy import BindParameter, Connection, Update, bindparam, update
+from sqlalchemy import BindParameter, Connection, bindparam, update
 
 from storage.errors import Misuse, QuotaExceeded
 from storage.rows import Bounds, Collection, Home, Moved
@@ -22,7 +22,7 @@ from storage.sql.bookings import SqlBookings
 from storage.sql.bulk import rewrite, write_revisions
 from storage.sql.changes import SqlChanges
 from storage.sql.collections import SqlCollections
-from storage.sql.direct import driver_of
+from storage.sql.direct import DirectWrite, driver_of
 from storage.sql.freebusy_links import SqlFreeBusyLinks
 from storage.sql.held_mails import SqlHeldMails
 from storage.sql.homes import SqlHomes
@@ -45,14 +45,16 @@ _TOLD = 100
 #: Of so many homes each is written by statements of its own: two people, and a meeting of three.
 _FEW = 3
 
-# Which columns an UPDATE sets follows from the parameters that it is run with.
-_WRITE_HOME = update(homes).where(homes.c.id == bindparam("home"))
+#: What of a home's row changes.
+_COUNTED = ("counter", "generation", "quota", "used")
+_WRITE_HOME = DirectWrite(update(homes).where(homes.c.id == bindparam("home")), _COUNTED)
 
 
 @lru_cache(maxsize=64)
-def _write_revision(paths: int) -> Update:
+def _write_revision(paths: int) -> DirectWrite:
     names: list[BindParameter[str]] = [bindparam(f"path_{position}") for position in range(paths)]
-    return update(collections).where(collections.c.home_id == bindparam("home"), collections.c.path.in_(names))
+    of_home = update(collections).where(collections.c.home_id == bindparam("home"), collections.c.path.in_(names))
+    return DirectWrite(of_home, ("revision", "modified"))
 
 
 class HeldHome:
@@ -261,9 +263,9 @@ class SqlTransaction:
             for number, paths in by_number.items():
                 parameters: dict[str, object] = {"home": held.id, "revision": number, "modified": self.now}
                 parameters.update((f"path_{position}", path) for position, path in enumerate(paths))
-                self.execute(_write_revision(len(paths)), parameters)
-            self.execute(
-                _WRITE_HOME,
+                _write_revision(len(paths)).run(self, parameters)
+            _WRITE_HOME.run(
+                self,
                 {
                     "home": held.id,
                     "counter": held.counter,
@@ -278,7 +280,7 @@ class SqlTransaction:
     def _flush_many(self, changed: Sequence[HeldHome]) -> None:
         write_revisions(self, {(held.id, path): number for held in changed for path, number in held.revisions.items()})
         rows = [asdict(held.home()) for held in changed]
-        rewrite(self, homes, rows, columns=("counter", "generation", "quota", "used"))
+        rewrite(self, homes, rows, columns=_COUNTED)
         for held in changed:
             held.revisions.clear()
             held.changed = False

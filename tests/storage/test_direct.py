@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, bindparam, event, literal_column, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, bindparam, event, insert, literal_column, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage.rows import OBJECT_COLUMNS, Owner, PrincipalKind, StoredProperty
-from storage.sql.direct import Direct, driver_of
-from storage.sql.schema import collections, objects
+from storage.rows import OBJECT_COLUMNS, Found, Lock, NewObject, Owner, PrincipalKind, StoredProperty
+from storage.sql.direct import Direct, DirectWrite, driver_of
+from storage.sql.schema import collections, objects, removals
 from storage.sql.transaction import SqlTransaction
 from storage.store import Transaction
-from tests.storage.conftest import House
+from tests.storage.conftest import House, find
 
 
 @contextmanager
@@ -108,3 +109,126 @@ def test_columns_of_one_name_are_told_apart_by_their_places(house: House) -> Non
     assert (first, second, name) == (row.collection_id, row.id, "a.ics")
     assert recurs is False
     assert house.read(work)[0].name == "a.ics"
+
+
+def _change(tx: Transaction, calendar: str) -> None:
+    """Every statement that writes a row of its own: new, replaced, with another UID, removed, and there again."""
+
+    def found() -> Found:
+        return find(tx, "anna", calendar)
+
+    def put(name: str, new: NewObject) -> None:
+        place = tx.collections.find("anna", (calendar, name))
+        assert place is not None
+        tx.objects.put(place.collection, name, new, replaces=place.object)
+
+    whole = NewObject(
+        b"bytes \x00\xff", "text/calendar", uid="ü", component="VEVENT", schedule_tag="tag", starts_at=-5,
+        ends_at=2**40, recurs=True, transparent=True, organizer="mailto:a@example.org", spans=b"\xff\x00",
+        digest_version=3,
+    )  # fmt: skip
+    put("whole.ics", whole)
+    put("plain", NewObject(b"", "text/plain"))
+    put("same.ics", replace(whole, uid="same"))
+    put("same.ics", replace(whole, uid="same", recurs=False, ends_at=None, spans=b"", body=b"another"))
+    put("other.ics", replace(whole, uid="before"))
+    put("other.ics", replace(whole, uid="after"))
+    for name in ("gone", "again"):
+        put(name, replace(whole, uid=name))
+        row = tx.objects.get(found().collection.id, name, columns=OBJECT_COLUMNS)
+        assert row is not None
+        tx.objects.remove(found().collection, row)
+    put("again", replace(whole, uid="again"))
+    home = tx.homes.of("anna")
+    assert home is not None
+    tx.locks.remove_below(home.id, (calendar,))
+
+
+def _left(tx: Transaction, calendar: str) -> list[Any]:
+    """What ``_change`` has left behind, without what differs between two calendars."""
+    assert isinstance(tx, SqlTransaction)
+    place = find(tx, "anna", calendar).collection
+    tables = {
+        objects: {"id", "home_id", "collection_id", "number"},
+        removals: {"collection_id", "number"},
+    }
+    rows: list[Any] = [
+        [
+            {column: value for column, value in row.items() if column not in own}
+            for row in tx.execute(
+                select(table).where(table.c.collection_id == place.id).order_by(table.c.name)
+            ).mappings()
+        ]
+        for table, own in tables.items()
+    ]
+    home = tx.homes.of("anna")
+    assert home is not None
+    return [*rows, home.counter == place.revision, place.modified, home.used, tx.locks.of_home(home.id)]
+
+
+def _lock(tx: Transaction, path: tuple[str, ...]) -> None:
+    home = tx.homes.of("anna")
+    assert home is not None
+    tx.locks.add(
+        Lock(
+            token=f"lock of {path}",
+            home_id=home.id,
+            path=path,
+            principal_id=home.principal_id,
+            exclusive=True,
+            infinite=True,
+            owner_xml=b"<o/>",
+            expires=tx.now + 60,
+        )
+    )
+
+
+def test_both_ways_leave_the_same(house: House) -> None:
+    house.locked(lambda tx: _lock(tx, ("kept",)))
+
+    def run(calendar: str) -> list[Any]:
+        before = house.home().used
+        house.locked(lambda tx: _lock(tx, (calendar, "whole.ics")))
+        house.locked(lambda tx: _change(tx, calendar))
+        *rows, used, locks = house.read(lambda tx: _left(tx, calendar))
+        return [*rows, used - before, [lock.path for lock in locks]]
+
+    direct = run("work")
+    with listening() as heard:
+        usual = run("private")
+    assert any(statement.startswith("INSERT INTO objects") for statement in heard)
+    assert direct == usual
+    assert [row["name"] for row in direct[0]] == ["again", "other.ics", "plain", "same.ics", "whole.ics"]
+    assert [row["name"] for row in direct[1]] == ["gone"]
+    assert direct[-1] == [("kept",)]
+
+
+def test_a_constraint_that_the_driver_finds_is_the_usual_error(house: House) -> None:
+    add = DirectWrite(insert(removals), [column.name for column in removals.c])
+    row = {"collection_id": house.work.id, "name": "x", "was_collection": False, "number": 1, "removed": 1}
+
+    def twice(tx: Transaction) -> None:
+        assert isinstance(tx, SqlTransaction)
+        add.run(tx, row)
+        with pytest.raises(IntegrityError, match="removals"):
+            add.run(tx, row)
+        raise _Enough
+
+    for listen in (nullcontext(), listening()):
+        with listen, pytest.raises(_Enough):
+            house.locked(twice)
+
+
+def test_a_value_that_is_missing_is_an_error(house: House) -> None:
+    add = DirectWrite(insert(removals), [column.name for column in removals.c])
+
+    def work(tx: Transaction) -> None:
+        assert isinstance(tx, SqlTransaction)
+        add.run(tx, {"collection_id": house.work.id, "name": "x", "was_collection": False, "number": 1})
+
+    with pytest.raises((KeyError, DBAPIError)):
+        house.locked(work)
+
+
+class _Enough(Exception):
+    """Ends a transaction."""
