@@ -212,32 +212,35 @@ class Objects(Protocol):
     ) -> Mapping[int, Sequence[ObjectRow]]:
         """As ``by_uid_in_home`` for many homes, by home; one statement a batch. Homes without any may be missing."""
 
-    def page(
+    def page(self, collection_id: int, *, columns: frozenset[str], after: str = "", limit: int) -> Sequence[ObjectRow]:
+        """A page of members in the order of their names (above ``after``), ``name`` always among the columns.
+
+        Whoever goes through a collection by pages meets each member once that keeps its name meanwhile.
+        """
+
+    def within(
         self,
         collection_id: int,
         *,
         columns: frozenset[str],
-        after: str = "",
-        limit: int,
         components: Members[str] = (),
         start: int | None = None,
         end: int | None = None,
-    ) -> Sequence[ObjectRow]:
-        """A page of members in the order of their names (above ``after``), ``name`` always among the columns.
+    ) -> Iterator[ObjectRow]:
+        """The members whose bounds meet a stretch of time, in the order in which they were made.
 
-        Whoever goes through a collection by pages meets each member once that keeps its name meanwhile.
-
-        ``components``: only those (empty: all). ``start``/``end`` (epoch seconds): only those whose bounds may overlap
-        the half-open range; an open bound counts as overlapping.
+        ``start`` and ``end`` (epoch seconds, included; None: open); an open bound of a member meets every stretch.
+        ``components``: only those (empty: all). The rows are read some hundreds at a time; one that is changed or
+        removed meanwhile comes as it is then, or not at all.
         """
 
     def scan(
         self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
     ) -> Sequence[ObjectRow]:
-        """The members of many collections whose bounds may overlap a range of time; one statement a batch.
+        """The members of many collections whose bounds meet a stretch of time.
 
-        ``wanted``: by component, the collections in which those are looked for. ``columns`` and the range are as in
-        ``page``; ``collection_id`` is always among the columns.
+        ``wanted``: by component, the collections in which those are looked for. ``columns`` and the stretch are as in
+        ``within``; ``collection_id`` is always among the columns. One statement for every few hundred collections.
         """
 
     def stream(

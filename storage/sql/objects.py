@@ -31,6 +31,7 @@ from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, Obj
 from storage.sql.batching import batches
 from storage.sql.bulk import ROWS, rewrite
 from storage.sql.direct import Direct, DirectWrite
+from storage.sql.extents import ALWAYS, choosing, chosen
 from storage.sql.names import checked_name, checked_text, findable, joined, storable
 from storage.sql.schema import OBJECT_VALUES, collections, objects, removals
 from storage.sql.types import key_hash
@@ -110,7 +111,7 @@ _FORGET_REMOVAL = delete(removals).where(
 )
 #: Rows that ``stream`` reads at a time, with their bodies.
 _BUFFERED = 50
-#: Collections in one statement of ``scan``, which names each of them up to four times.
+#: Collections in one statement of ``scan``, which names each of them for every extent.
 _SCANNED = 200
 _COUNT = select(func.count()).select_from(objects).where(objects.c.collection_id == bindparam("collection"))
 _TAKEN_NAMES = select(objects.c.name).where(
@@ -145,6 +146,10 @@ def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
             objects.c.collection_id == bindparam("collection"),
             objects.c.name.in_(bindparam("names", expanding=True)),
         )
+    if by == "ids":
+        return statement.where(
+            objects.c.collection_id == bindparam("collection"), objects.c.id.in_(bindparam("ids", expanding=True))
+        ).order_by(objects.c.id)
     if by == "uid":
         return statement.where(
             objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
@@ -158,21 +163,14 @@ def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
 
 
 @lru_cache(maxsize=256)
-def _paging(columns: frozenset[str], filters: frozenset[str]) -> Select[Any]:
-    statement = (
+def _paging(columns: frozenset[str]) -> Select[Any]:
+    return (
         select(*columns_of(columns, frozenset({"name"})))
         .where(objects.c.collection_id == bindparam("collection"), objects.c.name > bindparam("after"))
         # There is an index on it: in another order each page would sort the whole collection.
         .order_by(objects.c.name)
         .limit(bindparam("limit"))
     )
-    if "components" in filters:
-        statement = statement.where(objects.c.component.in_(bindparam("components", expanding=True)))
-    if "start" in filters:
-        statement = statement.where(or_(objects.c.ends_at.is_(None), objects.c.ends_at >= bindparam("start")))
-    if "end" in filters:
-        statement = statement.where(or_(objects.c.starts_at.is_(None), objects.c.starts_at <= bindparam("end")))
-    return statement
 
 
 def _of_spans(first: int) -> ColumnElement[bytes]:
@@ -197,45 +195,50 @@ _BODY_UNLESS_SPARED = case(
 
 
 @lru_cache(maxsize=64)
-def _scanning(columns: frozenset[str], components: int, *, sparing: Literal[True, False] = False) -> Select[Any]:
-    wanted = [
-        and_(
-            objects.c.component == bindparam(f"component_{at}"),
-            # Not called after the other list: that one's elements are numbered behind its name.
-            objects.c.collection_id.in_(bindparam(f"having_{at}", expanding=True)),
-        )
-        for at in range(components)
-    ]
-    chosen = columns_of(columns, frozenset({"collection_id"}))
+def _scanning(columns: frozenset[str], groups: int, *, sparing: Literal[True, False] = False) -> Select[Any]:
+    selected = columns_of(columns, frozenset({"collection_id"}))
     if sparing:
-        chosen = (*(column for column in chosen if column.name != "body"), _BODY_UNLESS_SPARED)
-    return select(*chosen).where(
-        # Once more for all of them, which is what an index is found for.
+        selected = (*(column for column in selected if column.name != "body"), _BODY_UNLESS_SPARED)
+    found = chosen(
         objects.c.collection_id.in_(bindparam("collections", expanding=True)),
-        or_(*wanted),
-        or_(objects.c.ends_at.is_(None), objects.c.ends_at >= bindparam("start")),
-        or_(objects.c.starts_at.is_(None), objects.c.starts_at <= bindparam("end")),
+        objects.c.component.in_(bindparam("components", expanding=True)),
+    ).subquery("found")
+    statement = select(*selected).join_from(found, objects, objects.c.id == found.c.id)
+    if groups == 1:
+        return statement
+    # Not called after the other lists: the elements of those are numbered behind their names.
+    return statement.where(
+        or_(
+            *(
+                and_(
+                    objects.c.collection_id.in_(bindparam(f"having_{at}", expanding=True)),
+                    objects.c.component.in_(bindparam(f"kinds_{at}", expanding=True)),
+                )
+                for at in range(groups)
+            )
+        )
     )
 
 
-def _scans(
-    wanted: Mapping[str, Members[int]],
-    columns: frozenset[str],
-    *,
-    start: int,
-    end: int,
-    spared: Spared | None = None,
-) -> Iterator[tuple[Select[Any], dict[str, Any]]]:
-    for batch in batches(dict.fromkeys(id_ for ids in wanted.values() for id_ in ids), _SCANNED):
-        within = set(batch)
-        parts = {name: within.intersection(ids) for name, ids in wanted.items()}
-        parts = {name: ids for name, ids in parts.items() if ids}
-        where: dict[str, Any] = {"collections": batch, "start": start, "end": end}
-        for at, (name, ids) in enumerate(parts.items()):
-            where |= {f"component_{at}": name, f"having_{at}": sorted(ids)}
-        if spared is not None:
-            where |= {f"spared_{name}": value for name, value in spared._asdict().items()}
-        yield _scanning(columns, len(parts), sparing=spared is not None), where
+def _scans(wanted: Mapping[str, Members[int]], *, start: int, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The parameters of each statement, and in how many groups its collections are.
+
+    A group are those in which the same components are looked for: mostly there is one.
+    """
+    sought: dict[int, dict[str, None]] = {}
+    for component, ids in wanted.items():
+        for id_ in ids:
+            sought.setdefault(id_, {})[component] = None
+    for batch in batches(sought, _SCANNED):
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for id_ in batch:
+            groups.setdefault(tuple(sought[id_]), []).append(id_)
+        components = [component for component, ids in wanted.items() if ids]
+        where: dict[str, Any] = {"collections": batch, "components": components, "start": start, "end": end}
+        if len(groups) > 1:
+            for at, (names, ids) in enumerate(groups.items()):
+                where |= {f"having_{at}": ids, f"kinds_{at}": names}
+        yield len(groups), where
 
 
 class SqlObjects:
@@ -284,31 +287,38 @@ class SqlObjects:
                 found.setdefault(row.home_id, []).append(cast("ObjectRow", row))
         return found
 
-    def page(
+    def page(self, collection_id: int, *, columns: frozenset[str], after: str = "", limit: int) -> Sequence[ObjectRow]:
+        """See :class:`storage.store.Objects`."""
+        where = {"collection": collection_id, "after": after, "limit": limit}
+        return cast("Sequence[ObjectRow]", self._tx.execute(_paging(columns), where).all())
+
+    def within(
         self,
         collection_id: int,
         *,
         columns: frozenset[str],
-        after: str = "",
-        limit: int,
         components: Members[str] = (),
         start: int | None = None,
         end: int | None = None,
-    ) -> Sequence[ObjectRow]:
+    ) -> Iterator[ObjectRow]:
         """See :class:`storage.store.Objects`."""
-        asked = {"components": tuple(components) or None, "start": start, "end": end}
-        filters = {name: value for name, value in asked.items() if value is not None}
-        where = {"collection": collection_id, "after": after, "limit": limit, **filters}
-        rows = self._tx.execute(_paging(columns, frozenset(filters)), where).all()
-        return cast("Sequence[ObjectRow]", rows)
+        where: dict[str, Any] = {f"component_{at}": name for at, name in enumerate(components)}
+        where["collection"] = collection_id
+        where["start"] = ALWAYS[0] if start is None else start
+        where["end"] = ALWAYS[1] if end is None else end
+        ids = sorted(row.id for row in choosing(len(components)).all(self._tx, where))
+        statement = _reading("ids", columns)
+        for batch in batches(ids):
+            rows = self._tx.execute(statement, {"collection": collection_id, "ids": batch}).all()
+            yield from cast("Sequence[ObjectRow]", rows)
 
     def scan(
         self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
     ) -> Sequence[ObjectRow]:
         """See :class:`storage.store.Objects`."""
         found: list[ObjectRow] = []
-        for statement, where in _scans(wanted, columns, start=start, end=end):
-            found += cast("Sequence[ObjectRow]", self._tx.execute(statement, where).all())
+        for groups, where in _scans(wanted, start=start, end=end):
+            found += cast("Sequence[ObjectRow]", self._tx.execute(_scanning(columns, groups), where).all())
         return found
 
     def stream(
@@ -323,7 +333,10 @@ class SqlObjects:
         """See :class:`storage.store.Objects`."""
         # On PostgreSQL and MariaDB a cursor of the server's, without which the client would read all rows at once.
         options = {"stream_results": True, "max_row_buffer": _BUFFERED}
-        for statement, where in _scans(wanted, columns, start=start, end=end, spared=spared):
+        for groups, where in _scans(wanted, start=start, end=end):
+            statement = _scanning(columns, groups, sparing=spared is not None)
+            if spared is not None:
+                where |= {f"spared_{name}": value for name, value in spared._asdict().items()}
             with self._tx.block(), self._tx.execute(statement, where, execution_options=options) as rows:
                 for row in rows:
                     yield cast("ObjectRow", row)
