@@ -57,10 +57,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The name of the dialect, an engine for transactions that read and one for those that write."""
+    """The name of the dialect; what begins transactions that read, and what begins those that write."""
 
     name: str
-    reader: Engine
+    reader: Engine | sqlite.Readers
     writer: Engine
 
     def dispose(self) -> None:
@@ -172,7 +172,8 @@ def connect(url: str, pool: Pool) -> Backend:
     parsed = _with_driver(url)
     name = parsed.get_backend_name()
     if name == "sqlite":
-        return Backend(name, *sqlite.connect(parsed, readers=pool.size, wait_seconds=pool.wait_seconds))
+        reading, writer = sqlite.connect(parsed, readers=pool.size, wait_seconds=pool.wait_seconds)
+        return Backend(name, reading or writer, writer)
     try:
         engine = create_engine(
             parsed,

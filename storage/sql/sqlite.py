@@ -3,6 +3,9 @@
 Two engines: the writer's has one connection, for which the threads of a process queue in order (SQLite's own queue
 between processes is a poll), and every transaction on it begins with ``BEGIN IMMEDIATE``. What a transaction begins
 with is the dialect's business (``do_begin``): an event for it would cost each statement a look at its listeners.
+
+Connections for reading are kept open by :class:`Readers` from one transaction to the next: a question is answered in
+five microseconds, and SQLAlchemy's pool takes thirty to hand a connection out and to take it back.
 """
 
 from __future__ import annotations
@@ -11,29 +14,32 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
+from queue import Empty, LifoQueue
+from types import TracebackType
+from typing import Any, cast
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 #: Memory for pages of the database, in each connection, KiB.
 _CACHE = 16_000
 
 
-class Reading(SQLiteDialect_pysqlite):
+class ReadingDialect(SQLiteDialect_pysqlite):
     """Begins transactions that read: what they see is the database as of their first question."""
 
     supports_statement_cache = True
 
     def do_begin(self, dbapi_connection: Any) -> None:
-        """Begins a transaction (the driver, in autocommit mode, does not)."""
-        dbapi_connection.execute("BEGIN")
+        """Begins a transaction (the driver, in autocommit mode, does not), unless :class:`Readers` has begun it."""
+        if not dbapi_connection.in_transaction:
+            dbapi_connection.execute("BEGIN")
 
 
-class Writing(SQLiteDialect_pysqlite):
+class WritingDialect(SQLiteDialect_pysqlite):
     """Begins transactions that write: a deferred one that reads first fails when another writes in between."""
 
     supports_statement_cache = True
@@ -43,36 +49,136 @@ class Writing(SQLiteDialect_pysqlite):
         dbapi_connection.execute("BEGIN IMMEDIATE")
 
 
-registry.register("sqlite.caldavd_reading", __name__, "Reading")
-registry.register("sqlite.caldavd_writing", __name__, "Writing")
+registry.register("sqlite.caldavd_reading", __name__, "ReadingDialect")
+registry.register("sqlite.caldavd_writing", __name__, "WritingDialect")
 
 
-def connect(url: URL, *, readers: int, wait_seconds: float) -> tuple[Engine, Engine]:
-    """The engine for reading and the one for writing."""
-    writer = _engine(url.set(drivername="sqlite+caldavd_writing"), size=1, wait_seconds=wait_seconds)
-    if url.database in {None, "", ":memory:"}:
-        # A database in memory lives in its one connection.
-        return writer, writer
-    return _engine(url.set(drivername="sqlite+caldavd_reading"), size=readers, wait_seconds=wait_seconds), writer
+class Readers:
+    """The connections of a process for reading: ``size`` at most, opened when they are first needed.
+
+    ``take`` gives one with a transaction on it, ``give`` ends the transaction and keeps the connection.
+    """
+
+    def __init__(self, engine: Engine, *, size: int, wait_seconds: float) -> None:
+        self._engine = engine
+        self._size = size
+        self._wait_seconds = wait_seconds
+        self._fill()
+
+    def _fill(self) -> None:
+        self._process = os.getpid()
+        #: ``None`` is a place for a connection that is not open yet. The last one given is the next one taken.
+        self._kept: LifoQueue[Connection | None] = LifoQueue()
+        for _ in range(self._size):
+            self._kept.put(None)
+
+    def begin(self) -> Reading:
+        """A transaction that reads, for a ``with`` statement, which gets its connection."""
+        return Reading(self)
+
+    def take(self) -> Connection:
+        """A connection on which nothing has begun. Raises ``sqlalchemy.exc.TimeoutError`` where none comes free."""
+        if self._process != os.getpid():
+            self._fill()  # SQLite's connections must not be carried into a child process
+        try:
+            kept = self._kept.get(timeout=self._wait_seconds)
+        except Empty:
+            raise exc.TimeoutError("No connection for reading came free.") from None
+        if kept is not None:
+            return kept
+        try:
+            return self._engine.connect()
+        except BaseException:
+            self._kept.put(None)
+            raise
+
+    def give(self, connection: Connection, *, broken: bool) -> None:
+        """Takes a connection back; a broken one is closed."""
+        if broken:
+            connection.close()
+        self._kept.put(None if broken else connection)
+
+    def connect(self) -> Connection:
+        """A connection beside the kept ones, closed by who asked for it."""
+        return self._engine.connect()
+
+    def dispose(self) -> None:
+        """Closes the connections that are not in use."""
+        kept: list[Connection | None] = []
+        with contextlib.suppress(Empty):
+            while True:
+                kept.append(self._kept.get_nowait())
+        for connection in kept:
+            if connection is not None and self._process == os.getpid():
+                connection.close()
+            self._kept.put(None)
 
 
-def _engine(url: URL, *, size: int, wait_seconds: float) -> Engine:
-    engine = create_engine(
-        url,
+class Reading:
+    """One transaction that reads: what it sees is the database as of its first question."""
+
+    __slots__ = ("_connection", "_readers")
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def __enter__(self) -> Connection:
+        self._connection = connection = self._readers.take()
+        try:
+            _driver(connection).execute("BEGIN")
+        except BaseException:
+            self._readers.give(connection, broken=True)
+            raise
+        return connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        connection = self._connection
+        broken = True
+        try:
+            if connection.in_transaction():  # SQLAlchemy was asked as well, and keeps a transaction of its own
+                connection.rollback()
+            else:
+                _driver(connection).rollback()
+            broken = isinstance(error, exc.DBAPIError)
+        finally:
+            self._readers.give(connection, broken=broken)
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
+
+
+def connect(url: URL, *, readers: int, wait_seconds: float) -> tuple[Readers | None, Engine]:
+    """The connections for reading, and the engine for writing."""
+    writer = _engine(
+        url.set(drivername="sqlite+caldavd_writing"),
+        wait_seconds=wait_seconds,
         poolclass=QueuePool,
-        pool_size=size,
+        pool_size=1,
         max_overflow=0,
         pool_timeout=wait_seconds,
         pool_use_lifo=True,
+    )
+    if url.database in {None, "", ":memory:"}:
+        # A database in memory lives in its one connection.
+        return None, writer
+    reader = _engine(url.set(drivername="sqlite+caldavd_reading"), wait_seconds=wait_seconds, poolclass=NullPool)
+    return Readers(reader, size=readers, wait_seconds=wait_seconds), writer
+
+
+def _engine(url: URL, *, wait_seconds: float, **pool: Any) -> Engine:
+    engine = create_engine(
+        url,
         query_cache_size=1000,
         connect_args={
             # None: the driver begins no transactions of its own.
             "isolation_level": None,
-            # The pool hands a connection to one thread at a time.
+            # A connection is used by one thread at a time.
             "check_same_thread": False,
             "timeout": wait_seconds,
             "cached_statements": 256,
         },
+        **pool,
     )
     event.listen(engine, "do_connect", _connecting)
     event.listen(engine, "connect", _connected)

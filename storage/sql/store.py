@@ -52,7 +52,8 @@ _FORGET_MARKS = delete(commits).where(commits.c.at < bindparam("before"))
 class _Outcome:
     """How far an attempt came."""
 
-    mark: str
+    #: Of a transaction that a network lies before: what tells later whether it was committed.
+    mark: str = ""
     result: object = None
     hooks: tuple[Callable[[], None], ...] = ()
     moved: Sequence[Moved] = ()
@@ -102,7 +103,7 @@ class SqlStore:
 
         For plugins into other servers, whose requests are such blocks; everything else uses ``run``.
         """
-        outcome = _Outcome(token_hex(16))
+        outcome = _Outcome()
         with self._one_a_thread():
             try:
                 with self._begun(outcome, write=write) as transaction:
@@ -141,7 +142,7 @@ class SqlStore:
         attempt = 0
         while True:
             attempt += 1
-            outcome = _Outcome(token_hex(16))
+            outcome = _Outcome()
             try:
                 with self._begun(outcome, write=write) as transaction:
                     outcome.result = work(transaction)
@@ -163,25 +164,20 @@ class SqlStore:
     @contextmanager
     def _begun(self, outcome: _Outcome, *, write: bool) -> Iterator[SqlTransaction]:
         """A transaction that is committed at the end of the block, or rolled back."""
-        engine = self._backend.writer if write else self._backend.reader
-        with engine.connect() as connection:
-            begun = connection.begin()
-            try:
-                now = int(self._clock().timestamp())
-                transaction = SqlTransaction(
-                    connection, self._backend, now=now, write=write, default_quota=self._default_quota
-                )
-                yield transaction
-                if write:
-                    transaction.flush()
-                    if self._backend.networked:
-                        connection.execute(_MARK, {"id": outcome.mark, "at": now})
-                outcome.hooks, outcome.moved = tuple(transaction.hooks), transaction.moved()
-                outcome.committing = True
-                begun.commit()
-            except BaseException:
-                begun.rollback()
-                raise
+        with (self._backend.writer if write else self._backend.reader).begin() as connection:
+            now = int(self._clock().timestamp())
+            transaction = SqlTransaction(
+                connection, self._backend, now=now, write=write, default_quota=self._default_quota
+            )
+            yield transaction
+            if write:
+                transaction.flush()
+                if self._backend.networked:
+                    outcome.mark = token_hex(16)
+                    connection.execute(_MARK, {"id": outcome.mark, "at": now})
+                outcome.moved = transaction.moved()
+            outcome.hooks = tuple(transaction.hooks)
+            outcome.committing = True
 
     def _arrived(self, mark: str) -> bool:
         """Whether the transaction with this mark was committed, although nobody said so.
