@@ -46,7 +46,6 @@ LOCK_TOKEN_MATCHES_REQUEST_URI: Final = _dav("lock-token-matches-request-uri", 4
 LOCK_TOKEN_SUBMITTED: Final = _dav("lock-token-submitted", 423, "RFC 4918 16")
 NO_CONFLICTING_LOCK: Final = _dav("no-conflicting-lock", 423, "RFC 4918 16")
 NO_EXTERNAL_ENTITIES: Final = _dav("no-external-entities", 403, "RFC 4918 16")
-PRESERVED_LIVE_PROPERTIES: Final = _dav("preserved-live-properties", 409, "RFC 4918 16")
 PROPFIND_FINITE_DEPTH: Final = _dav("propfind-finite-depth", 403, "RFC 4918 16")
 CANNOT_MODIFY_PROTECTED_PROPERTY: Final = _dav("cannot-modify-protected-property", 403, "RFC 4918 16")
 # RFC 3253, 3744
@@ -66,15 +65,13 @@ MISSING_REQUIRED_PRINCIPAL: Final = _dav("missing-required-principal", 403, "RFC
 RECOGNIZED_PRINCIPAL: Final = _dav("recognized-principal", 403, "RFC 3744 8.1.1")
 ALLOWED_PRINCIPAL: Final = _dav("allowed-principal", 403, "RFC 3744 8.1.1")
 NUMBER_OF_MATCHES_WITHIN_LIMITS: Final = _dav("number-of-matches-within-limits", 507, "RFC 3744 9.2, RFC 6578 3.6")
-# RFC 5689, 6578, 4331, 5995
+# RFC 5689, 6578, 4331
 VALID_RESOURCETYPE: Final = _dav("valid-resourcetype", 403, "RFC 5689 3.3")
 VALID_SYNC_TOKEN: Final = _dav("valid-sync-token", 403, "RFC 6578 3.2")
 SYNC_TRAVERSAL_SUPPORTED: Final = _dav("sync-traversal-supported", 403, "RFC 6578 3.2")
 QUOTA_NOT_EXCEEDED: Final = _dav("quota-not-exceeded", 507, "RFC 4331 6")
-ALLOW_CLIENT_DEFINED_URI: Final = _dav("allow-client-defined-uri", 403, "RFC 5995 3.2.2")
 # RFC 4791
 CALENDAR_COLLECTION_LOCATION_OK: Final = _caldav("calendar-collection-location-ok", 403, "RFC 4791 5.3.1.1")
-INITIALIZE_CALENDAR_COLLECTION: Final = _caldav("initialize-calendar-collection", 403, "RFC 4791 5.3.1.1")
 VALID_CALENDAR_TIMEZONE: Final = _caldav("valid-calendar-data", 403, "RFC 4791 5.3.1.1")
 SUPPORTED_CALENDAR_DATA: Final = _caldav("supported-calendar-data", 403, "RFC 4791 5.3.2.1")
 VALID_CALENDAR_DATA: Final = _caldav("valid-calendar-data", 403, "RFC 4791 5.3.2.1")

@@ -12,15 +12,3 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """The computer's own clock, in UTC."""
     return datetime.now(UTC)
-
-
-def fixed_clock(instant: datetime) -> Clock:
-    """A clock that stands still at ``instant``, which must be aware; for tests and for computations as of a moment.
-
-    Raises:
-        ValueError: ``instant`` has no time zone.
-    """
-    if instant.tzinfo is None:
-        raise ValueError("A clock gives aware datetimes: this one has no time zone.")
-    utc = instant.astimezone(UTC)
-    return lambda: utc

@@ -63,12 +63,11 @@ class Changed:
     """What became of a change.
 
     ``text`` is what is to be stored (``None``: nothing), ``schedule_tag`` the tag that goes with it; empty where the
-    object takes no part in scheduling. ``takes_part``: it is (or was) a scheduling object of its owner.
+    object takes no part in scheduling.
     """
 
     text: bytes | None
     schedule_tag: str
-    takes_part: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Scheduler:
         if out.refused is not None:
             raise Refused(out.refused)
         if out.role == "none":
-            return Changed(after, "", takes_part=False)
+            return Changed(after, "")
         run.reason = out.reason
         copy = run.copies.open(person, before, out.text if after is not None else None)
         statuses = run.deliver(copy, out.messages, before=was)
@@ -145,7 +144,7 @@ class Scheduler:
             second_chances.given(run, another, person, before, copy.text)
         kept = before.schedule_tag if before is not None else ""
         tag = kept if kept and not (out.significant or copy.significant) else run.copies.tag
-        return Changed(copy.text, tag if copy.text is not None else "", takes_part=True)
+        return Changed(copy.text, tag if copy.text is not None else "")
 
     def _expanded(
         self, run: Delivery, person: Person, was: bytes | None, after: bytes | None

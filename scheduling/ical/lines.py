@@ -464,13 +464,6 @@ def insert_properties(into: Component, *new: ContentLine) -> Edit:
     return Edit(at, at, new)
 
 
-def insert_components(into: Component, *new: Component) -> Edit:
-    """``new`` become the last components in ``into``."""
-    ends = [item.end for item in into.components] + [line.end for line in into.properties]
-    at = max(ends, default=into.body)
-    return Edit(at, at, new)
-
-
 def edit(source: bytes, edits: Iterable[Edit]) -> bytes:
     """``source`` with ``edits`` made, every other byte as it was. New lines take the line end of the first line.
 

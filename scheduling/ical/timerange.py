@@ -155,21 +155,6 @@ class TimeRange:
                 continue
 
 
-def component_overlaps(calendar: Component, kind: str, span: TimeRange) -> bool:
-    """Whether a component named ``kind`` in ``calendar`` overlaps the range. Raises ICalendarError."""
-    return any(True for _ in span.components(calendar, kind))
-
-
-def alarm_overlaps(calendar: Component, kind: str, span: TimeRange) -> bool:
-    """Whether an alarm of a component named ``kind`` goes off in the range. Raises ICalendarError."""
-    return any(True for _ in span.with_alarm(calendar, kind))
-
-
-def property_overlaps(calendar: Component, kind: str, name: str, span: TimeRange) -> bool:
-    """Whether the property ``name`` of a component named ``kind`` lies in the range. Raises ICalendarError."""
-    return any(True for _ in span.with_property(calendar, kind, name))
-
-
 # --- the tables of RFC 4791 9.9
 
 

@@ -19,12 +19,11 @@ PEOPLE: Final = frozenset({PrincipalKind.INDIVIDUAL, PrincipalKind.ROOM, Princip
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody a mail is for: a signed address (``tag``), a person here (``principal``), or the server itself."""
+    """Whom a mail is for: a signed address (``tag``), a person here (``principal``), or neither: the server itself."""
 
     address: str
     tag: Tag | None = None
     principal: Principal | None = None
-    is_server: bool = False
 
 
 def person(tx: Transaction, uri: str) -> Principal | None:

@@ -1,6 +1,6 @@
-"""Messages that ask and propose: REFRESH, COUNTER, DECLINECOUNTER, ADD, PUBLISH.
+"""Messages that ask and propose: REFRESH, COUNTER, DECLINECOUNTER.
 
-Owns RFC 5546 3.2.1, 3.2.4, 3.2.6 to 3.2.8 and 3.4.1, 3.4.4, 3.4.6 to 3.4.8 as builders. Nothing here changes an object.
+Owns RFC 5546 3.2.6 to 3.2.8 and 3.4.6 to 3.4.8 as builders. Nothing here changes an object.
 """
 
 from __future__ import annotations
@@ -182,43 +182,6 @@ def decline_counter(proposal: Message, snapshot: Snapshot, *, now: datetime, com
     return Message(
         "DECLINECOUNTER", snapshot.uid, organizer.address, proposal.sender, text, proposal.sequence, _whole(now), rids
     )
-
-
-def additions(snapshot: Snapshot, rids: Sequence[int], actor: Actor, *, now: datetime) -> tuple[Message, ...]:
-    """An ADD for each of the instances ``rids`` to every attendee that it names (RFC 5546 3.2.4).
-
-    For peers that want it; the rules of ``organizer`` send a REQUEST, which says the same and more.
-    """
-    organizer = snapshot.organizer
-    assert organizer is not None
-    out = []
-    for rid in rids:
-        lines = _instance(snapshot, rid, now)
-        if lines is None:
-            continue
-        part = [line for line in lines if not line.upper().startswith(("RECURRENCE-ID", "RRULE", "RDATE", "EXDATE"))]
-        text = envelope(snapshot, "ADD", [part])
-        base = snapshot.describing(rid)
-        for address, party in ({} if base is None else base.by_address).items():
-            if address not in actor.addresses and party.agent == "SERVER":
-                sequence = sequence_of(snapshot, rid)
-                out.append(
-                    Message("ADD", snapshot.uid, organizer.address, address, text, sequence, _whole(now), (rid,))
-                )
-    return tuple(out)
-
-
-def publication(snapshot: Snapshot, recipient: str, *, now: datetime) -> Message:
-    """A PUBLISH of everything in ``snapshot`` but its attendees (RFC 5546 3.2.1, 3.4.1, 3.5.1)."""
-    organizer = snapshot.organizer
-    assert organizer is not None
-    parts = [
-        [line for line in shown(snapshot, part, now) if not line.upper().startswith(("ATTENDEE:", "ATTENDEE;"))]
-        for part in snapshot.parts.values()
-    ]
-    text = envelope(snapshot, "PUBLISH", parts)
-    rids = tuple(snapshot.parts)
-    return Message("PUBLISH", snapshot.uid, organizer.address, recipient, text, snapshot.sequence, _whole(now), rids)
 
 
 def _instance(snapshot: Snapshot, rid: Rid, now: datetime) -> list[str] | None:

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from caldavd import provision
 from caldavd.app import Application
-from config.clock import fixed_clock
 from config.settings import Provisioning
 from scheduling.delivery.scheduler import Scheduler
 from storage.open import open_store
@@ -101,7 +100,7 @@ class MeetingWorld:
 
     def __init__(self, database: Path | str) -> None:
         url = database if isinstance(database, str) else f"sqlite:///{database}"
-        self.store: Store = open_store(url, clock=fixed_clock(NOW))
+        self.store: Store = open_store(url, clock=lambda: NOW)
         self.store.upgrade()
         self.store.run(_accounts, write=True)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from config.clock import fixed_clock
 from storage.open import open_store
 from tests.caldavd.cli.conftest import Cli
 from tests.caldavd.meeting_world import NOW, MeetingWorld, at, meeting
@@ -30,7 +29,7 @@ WEEK = ("--from", "2026-01-12", "--to", "2026-01-16", "--timezone", "America/Los
 def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MeetingWorld]:
     """The people of the example, whose time stands still for the command line as well; without appointments."""
     (folder / "caldavd.toml").write_text(SETTINGS)
-    monkeypatch.setattr("caldavd.stores.open_store", partial(open_store, clock=fixed_clock(NOW)))
+    monkeypatch.setattr("caldavd.stores.open_store", partial(open_store, clock=lambda: NOW))
     made = MeetingWorld(folder / "caldavd.db")
     yield made
     made.store.close()

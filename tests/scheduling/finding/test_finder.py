@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from config.clock import fixed_clock
 from scheduling.finding.finder import Answer, Finder, Question
 from scheduling.finding.slots import Candidate, NotAWish, Ranking, Settings, Wish
 from scheduling.freebusy.diaries import FreeBusy
@@ -43,8 +42,8 @@ class Place:
     """Four people and a room in a store whose clock stands on a Sunday."""
 
     def __init__(self, folder: Path) -> None:
-        clock = fixed_clock(dt.datetime.fromtimestamp(MONDAY - DAY, dt.UTC))
-        self.store = open_store(f"sqlite:///{folder}/place.db", clock=clock)
+        sunday = dt.datetime.fromtimestamp(MONDAY - DAY, dt.UTC)
+        self.store = open_store(f"sqlite:///{folder}/place.db", clock=lambda: sunday)
         self.store.upgrade()
         self.freebusy = FreeBusy()
         self.store.watch(self.freebusy.written)

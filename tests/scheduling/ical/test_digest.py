@@ -10,9 +10,10 @@ from scheduling.ical.lines import Component, ICalendarError, parse, parse_stream
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget
 from scheduling.ical.spans import Blocking
-from scheduling.ical.timerange import TimeRange, alarm_overlaps, component_overlaps
+from scheduling.ical.timerange import TimeRange
 from scheduling.ical.timezones import UTC, FixedZone, IanaZone, Zone
 from scheduling.ical.values import DAY
+from tests.scheduling.ical.ranges import alarm_overlaps, component_overlaps
 from tests.scheduling.ical.writing import APPENDIX_B, BERLIN, DATA, calendar, shown, utc
 
 

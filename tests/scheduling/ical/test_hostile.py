@@ -15,8 +15,9 @@ from scheduling.ical.expand import expand, limit_freebusy_set, limit_recurrence_
 from scheduling.ical.lines import ICalendarError, parse
 from scheduling.ical.recurrence import instances
 from scheduling.ical.spans import Blocking
-from scheduling.ical.timerange import TimeRange, alarm_overlaps, component_overlaps, property_overlaps
+from scheduling.ical.timerange import TimeRange
 from scheduling.ical.timezones import UTC
+from tests.scheduling.ical.ranges import alarm_overlaps, component_overlaps, property_overlaps
 from tests.scheduling.ical.test_rrule import BOMBS
 from tests.scheduling.ical.writing import APPENDIX_B, BERLIN, source, utc
 

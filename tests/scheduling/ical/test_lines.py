@@ -14,7 +14,6 @@ from scheduling.ical.lines import (
     edit,
     escape,
     fold,
-    insert_components,
     insert_properties,
     line_end,
     line_text,
@@ -240,14 +239,13 @@ def test_edits_leave_the_other_lines_as_they_were() -> None:
             insert_properties(event, ContentLine.make("SEQUENCE", "1"), ContentLine.make("X-A", "y" * 80)),
             replace(uid, ContentLine.make("UID", "2")),
             amend(SOURCE, attendee, {"PARTSTAT": "ACCEPTED", "schedule-status": "2.0;x"}),
-            insert_components(event, Component("X-C", [ContentLine.make("A", "1")])),
         ],
     )
     assert changed == (
         b"begin:vcalendar\nversion:2.0\nBEGIN:VEVENT\nUID:2\n"
         b'attendee;x-Foo=bar;PARTSTAT=ACCEPTED;cn="A B";schedule-status="2.0;x":mailt\n o:a@b\n'
         b"SEQUENCE:1\nX-A:" + b"y" * 71 + b"\n " + b"y" * 9 + b"\n"
-        b"BEGIN:VALARM\nACTION:AUDIO\nEND:VALARM\nBEGIN:X-C\nA:1\nEND:X-C\nEND:VEVENT\nEND:VCALENDAR\n"
+        b"BEGIN:VALARM\nACTION:AUDIO\nEND:VALARM\nEND:VEVENT\nEND:VCALENDAR\n"
     )
 
 

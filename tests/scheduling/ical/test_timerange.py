@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scheduling.ical.lines import parse
-from scheduling.ical.timerange import TimeRange, alarm_overlaps, component_overlaps, property_overlaps
+from scheduling.ical.timerange import TimeRange
 from scheduling.ical.timezones import UTC
+from tests.scheduling.ical.ranges import alarm_overlaps, component_overlaps, property_overlaps
 from tests.scheduling.ical.writing import APPENDIX_B, BERLIN, NEW_YORK, calendar, utc
 
 
