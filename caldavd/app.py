@@ -81,7 +81,7 @@ class _Visit:
         return Request(
             method=raw.method,
             path=self.path,
-            headers=raw.headers,
+            environ=raw.environ,
             body=read_body(raw, limit=max_body),
             authorities=seen.authorities,
             base_url=seen.base_url,

@@ -1,12 +1,14 @@
-"""A request as the handlers see it: headers parsed once, the body read before any transaction begins.
+"""A request as the handlers see it: the body is read before any transaction begins.
 
-webob reads the environment; what WebDAV adds (Depth, Destination, Prefer, Brief, Overwrite) is here.
+What HTTP means by its environment, WebOb knows; what WebDAV adds (Depth, Destination, Prefer, Overwrite) is here.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import webob
@@ -44,11 +46,11 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. ``path`` is decoded and without the prefix; ``body`` is complete."""
+    """One request. ``path`` is decoded and without the prefix; ``environ`` is WSGI's; ``body`` is complete."""
 
     method: str
     path: str
-    headers: Any
+    environ: Mapping[str, Any] = field(repr=False)
     body: bytes
     authorities: frozenset[str]
     base_url: str
@@ -58,8 +60,8 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The header's value or ``None``."""
-        value = self.headers.get(name)
-        return None if value is None else str(value)
+        value: str | None = self.environ.get(_key(name))
+        return value
 
     def depth(self, *, default: int) -> int:
         """``Depth`` (RFC 4918 section 10.2) as 0, 1 or ``INFINITY``. Raises 400 for anything else."""
@@ -107,14 +109,7 @@ class Request:
 
     def xml(self) -> Element | None:
         """The body's root element, ``None`` without a body. Raises 400 where it is not XML that is taken."""
-        if not self.body.strip():
-            return None
-        try:
-            return parse(self.body)
-        except ExternalEntity as error:
-            raise failed(NO_EXTERNAL_ENTITIES, message=str(error)) from error
-        except MalformedXML as error:
-            raise bad_request(str(error)) from error
+        return read_xml(self.body)
 
     def required_xml(self) -> Element:
         """As :meth:`xml`; 400 without a body."""
@@ -127,6 +122,25 @@ class Request:
     def media_type(self) -> str:
         """The type of ``Content-Type`` in lower case, without parameters; empty where it is missing."""
         return (self.header("Content-Type") or "").split(";")[0].strip().lower()
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> str:
+    """What a header is called in WSGI's environment (PEP 3333)."""
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def read_xml(body: bytes) -> Element | None:
+    """The root element of a body, ``None`` of an empty one. Raises 400 where it is not XML that is taken."""
+    if not body.strip():
+        return None
+    try:
+        return parse(body)
+    except ExternalEntity as error:
+        raise failed(NO_EXTERNAL_ENTITIES, message=str(error)) from error
+    except MalformedXML as error:
+        raise bad_request(str(error)) from error
 
 
 def read_body(raw: webob.BaseRequest, *, limit: int) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -13,7 +15,7 @@ from caldavd.errors import PROPFIND_FINITE_DEPTH, bad_request, failed
 from caldavd.kinds import CALENDAR, HOME, HOMES, INBOX, PLAIN, PRINCIPALS, ROOT
 from caldavd.properties.listing import listing
 from caldavd.properties.registry import REGISTRY, load_stored, names_response, plan, render, responses
-from caldavd.request import INFINITY
+from caldavd.request import INFINITY, read_xml
 from caldavd.resources import Resource, of_collection, of_object, of_principal, resolve
 from caldavd.response import Response, xml
 from caldavd.router import Location, Space
@@ -36,21 +38,64 @@ def run(context: Context, resource: Resource) -> Response:
     resources: list[Resource] = []
     if not (preferences.depth_noroot and depth):
         resources.append(resource)
-    root = context.request.xml()
-    told = _told(context, resource, root) if depth else None
+    asked = _asked_of(context)
+    told = _told(context, resource, asked) if depth else None
     if depth and told is None:
         resources += members(context, resource)
-    body = multistatus(chain(_answer(context, resources, root, minimal=preferences.minimal), told or ()))
+    body = multistatus(chain(_answer(context, resources, asked, minimal=preferences.minimal), told or ()))
     headers = preferences.applied("return=minimal", "depth-noroot") | {"Vary": "Brief, Prefer"}
     return xml(207, body, headers)
 
 
-def _told(context: Context, resource: Resource, root: Element | None) -> Iterator[str] | None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a ``D:propfind`` asks for (RFC 4918 section 14.20).
+
+    ``form`` is the Clark name of ``D:prop``, ``D:allprop`` or ``D:propname``; ``names`` are those in ``D:prop``, or in
+    the ``D:include`` beside ``D:allprop``.
+    """
+
+    form: str
+    names: tuple[str, ...] = ()
+
+
+_PROP: Final = dav("prop")
+_ALLPROP: Final = dav("allprop")
+_FORMS: Final = frozenset({_PROP, _ALLPROP, dav("propname")})
+#: A client asks with the same few bytes each time, every few minutes: bodies up to this size are read once.
+_OFTEN: Final = 4096
+
+
+def _asked_of(context: Context) -> Asked:
+    if len(context.request.body) <= _OFTEN:
+        return _read_before(context.request.body)
+    return _read(context.request.xml())
+
+
+@lru_cache(maxsize=256)
+def _read_before(body: bytes) -> Asked:
+    return _read(read_xml(body))
+
+
+def _read(root: Element | None) -> Asked:
+    """Reads the body; without one, everything is asked for. Raises 400."""
+    if root is None:
+        return Asked(_ALLPROP)
+    if root.tag != dav("propfind"):
+        raise bad_request("The body of a PROPFIND has to be a D:propfind element.")
+    forms = [found for found in children(root) if tag_of(found) in _FORMS]
+    if len(forms) != 1:
+        raise bad_request("D:propfind has to hold exactly one of D:prop, D:allprop and D:propname.")
+    form = tag_of(forms[0])
+    named = child(root, dav("include")) if form == _ALLPROP else forms[0]
+    return Asked(form, asked_names(named) if named is not None else ())
+
+
+def _told(context: Context, resource: Resource, asked: Asked) -> Iterator[str] | None:
     """The members of a calendar or inbox without a resource for each, where so little is asked of them."""
-    prop = child(root, dav("prop")) if root is not None else None
-    if prop is None or resource.kind not in (CALENDAR, INBOX) or not context.access.has(resource, READ):
+    if asked.form != _PROP or resource.kind not in (CALENDAR, INBOX) or not context.access.has(resource, READ):
         return None
-    how = listing(kinds.OF_MEMBER[resource.collection.kind], asked_names(prop))
+    how = listing(kinds.OF_MEMBER[resource.collection.kind], asked.names)
     if how is None:
         return None
     found = resource.collection
@@ -58,24 +103,12 @@ def _told(context: Context, resource: Resource, root: Element | None) -> Iterato
     return how.responses(resource.href, delta.changed)
 
 
-def _answer(context: Context, resources: list[Resource], root: Element | None, *, minimal: bool) -> Iterable[str]:
-    if root is None:
-        return all_properties(context, resources)
-    if root.tag != dav("propfind"):
-        raise bad_request("The body of a PROPFIND has to be a D:propfind element.")
-    forms = [found for found in children(root) if tag_of(found) in _FORMS]
-    if len(forms) != 1:
-        raise bad_request("D:propfind has to hold exactly one of D:prop, D:allprop and D:propname.")
-    form = tag_of(forms[0])
-    if form == dav("prop"):
-        return responses(context, resources, asked_names(forms[0]), minimal=minimal)
-    if form == dav("allprop"):
-        include = child(root, dav("include"))
-        return all_properties(context, resources, include=asked_names(include) if include is not None else ())
+def _answer(context: Context, resources: list[Resource], asked: Asked, *, minimal: bool) -> Iterable[str]:
+    if asked.form == _PROP:
+        return responses(context, resources, asked.names, minimal=minimal)
+    if asked.form == _ALLPROP:
+        return all_properties(context, resources, include=asked.names)
     return property_names(context, resources)
-
-
-_FORMS: Final = frozenset({dav("prop"), dav("allprop"), dav("propname")})
 
 
 def asked_names(prop: Element) -> tuple[str, ...]:
