@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -32,6 +31,7 @@ from caldavd.request import Request, read_body
 from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
+from caldavd.statuses import with_phrase
 from config import log as logs
 from scheduling.delivery.running import run_locked
 from scheduling.delivery.scheduler import Scheduler
@@ -302,11 +302,5 @@ def _send(response: Response, environ: Environ, start_response: StartResponse, r
         chunks = body
     if environ["REQUEST_METHOD"] == "HEAD":
         chunks = ()
-    start_response(_status_line(response.status), list(headers.items()))
+    start_response(with_phrase(response.status), list(headers.items()))
     return chunks
-
-
-@lru_cache(maxsize=100)
-def _status_line(status: int) -> str:
-    """The code with its reason phrase."""
-    return str(webob.Response(status=status).status)

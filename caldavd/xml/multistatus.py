@@ -1,4 +1,4 @@
-"""``D:multistatus`` (RFC 4918 section 13) as joined bytes.
+"""``D:multistatus`` (RFC 4918 section 13) as bytes, in memory or spooled.
 
 The rules that clients need (clients.md 8, 9, 14): the propstat with 200 comes first; status lines read ``HTTP/1.1 200
 OK`` whatever the connection speaks; a response has either propstats or one status.
@@ -7,26 +7,17 @@ OK`` whatever the connection speaks; a response has either propstats or one stat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from http import HTTPStatus
 
+from caldavd.statuses import with_phrase
 from caldavd.xml.fragment import DECLARATIONS, element, href, text
 
 HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus {DECLARATIONS}>'
 TAIL = "</D:multistatus>"
 
-#: Reason phrases that RFC 4918 adds or that Python spells in another way.
-_REASONS = {
-    207: "Multi-Status",
-    422: "Unprocessable Entity",
-    423: "Locked",
-    424: "Failed Dependency",
-    507: "Insufficient Storage",
-}
-
 
 def status_line(code: int) -> str:
     """``HTTP/1.1 404 Not Found``."""
-    return f"HTTP/1.1 {code} {_REASONS.get(code) or HTTPStatus(code).phrase}"
+    return f"HTTP/1.1 {with_phrase(code)}"
 
 
 def propstat(code: int, inner: str, *, error: str = "", description: str = "") -> str:
@@ -61,25 +52,14 @@ def status_response(path: str, code: int, *, error: str = "", description: str =
     return f"<D:response>{href(path)}<D:status>{status_line(code)}</D:status>{inner}</D:response>"
 
 
-def multistatus(responses: Iterable[str], *, tail: str = "") -> bytes:
-    """The whole document; ``tail`` is a fragment after the responses (``D:sync-token``)."""
-    return "".join((HEAD, *responses, tail, TAIL)).encode()
+def multistatus(responses: Iterable[str], *, tail: str = "") -> bytes | Spool:
+    """The whole document; ``tail`` is a fragment after the responses (``D:sync-token``).
+
+    Raises :class:`caldavd.spool.NoRoom`.
+    """
+    return spooled_text(chain((HEAD,), responses, (tail, TAIL)))
 
 
-def of_utf8(responses: Iterable[bytes]) -> bytes:
+def of_utf8(responses: Iterable[bytes]) -> bytes | Spool:
     """As :func:`multistatus`, of responses that are UTF-8 already."""
-    return b"".join((HEAD.encode(), *responses, TAIL.encode()))
-
-
-def stream(responses: Iterable[str], *, tail: str = "", chunk: int = 65536) -> Iterator[bytes]:
-    """The same in chunks of about ``chunk`` bytes."""
-    buffer = [HEAD]
-    size = 0
-    for response in responses:
-        buffer.append(response)
-        size += len(response)
-        if size >= chunk:
-            yield "".join(buffer).encode()
-            buffer, size = [], 0
-    buffer += (tail, TAIL)
-    yield "".join(buffer).encode()
+    return spooled(chain((HEAD.encode(),), responses, (TAIL.encode(),)))
