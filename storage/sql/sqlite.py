@@ -15,6 +15,7 @@ import os
 import sqlite3
 from pathlib import Path
 from queue import Empty, LifoQueue
+from threading import Lock
 from types import TracebackType
 from typing import Any, cast
 
@@ -23,6 +24,8 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool, QueuePool
+
+from storage.sql.turns import TURNS
 
 #: Memory for pages of the database, in each connection, KiB.
 _CACHE = 16_000
@@ -40,13 +43,33 @@ class ReadingDialect(SQLiteDialect_pysqlite):
 
 
 class WritingDialect(SQLiteDialect_pysqlite):
-    """Begins transactions that write: a deferred one that reads first fails when another writes in between."""
+    """Begins transactions that write: a deferred one that reads first fails when another writes in between.
+
+    There is one connection for it (``connect``), so one turn at a time (:mod:`storage.sql.turns`).
+    """
 
     supports_statement_cache = True
+    _turn: Lock | None = None
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Begins a transaction with the one lock for writing."""
         dbapi_connection.execute("BEGIN IMMEDIATE")
+        self._turn = TURNS.take()
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        """Commits; others go on while the disk is waited for."""
+        self._end_turn()
+        dbapi_connection.commit()
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        """Takes everything back."""
+        self._end_turn()
+        dbapi_connection.rollback()
+
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.release()
 
 
 registry.register("sqlite.caldavd_reading", __name__, "ReadingDialect")
@@ -117,17 +140,19 @@ class Readers:
 class Reading:
     """One transaction that reads: what it sees is the database as of its first question."""
 
-    __slots__ = ("_connection", "_readers")
+    __slots__ = ("_connection", "_readers", "_turn")
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
 
     def __enter__(self) -> Connection:
         self._connection = connection = self._readers.take()
+        self._turn = TURNS.take()
         try:
             _driver(connection).execute("BEGIN")
         except BaseException:
             self._readers.give(connection, broken=True)
+            self._turn.release()
             raise
         return connection
 
@@ -142,6 +167,7 @@ class Reading:
             broken = isinstance(error, exc.DBAPIError)
         finally:
             self._readers.give(connection, broken=broken)
+            self._turn.release()
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
