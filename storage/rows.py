@@ -186,8 +186,8 @@ OBJECT_COLUMNS = frozenset(
     "starts_at ends_at recurs transparent organizer digest_version".split()
 )
 
-#: Columns that every object read one by one (or by name) has, asked for or not: what ``put``, ``move`` and ``remove``
-#: need, and what they tell of the change (``Moved``).
+#: Columns that every object read one by one has, asked for or not: what ``put``, ``move`` and ``remove`` need, and what
+#: they tell of the change (``Moved``).
 KEY_COLUMNS = frozenset("id home_id collection_id name uid number size created component starts_at ends_at".split())
 
 

@@ -198,7 +198,8 @@ class Collections(Protocol):
 class Objects(Protocol):
     """Objects of collections. Writing needs the home locked.
 
-    ``get``, ``by_names`` and those by UID add ``KEY_COLUMNS`` to the columns asked for.
+    ``get`` and those by UID add ``KEY_COLUMNS`` to the columns asked for. ``by_names`` adds only the name: who writes
+    over what it gives asks for ``KEY_COLUMNS``.
     """
 
     def get(self, collection_id: int, name: str, *, columns: frozenset[str]) -> ObjectRow | None: ...

@@ -27,12 +27,12 @@ from scheduling.ical.lines import ICalendarError
 from scheduling.ical.split import Metadata, split
 from scheduling.indexing import object_row
 from storage.errors import NameTaken, QuotaExceeded, UidTaken, UnstorableText
-from storage.rows import Collection, CollectionKind, NewObject, ObjectRow
+from storage.rows import KEY_COLUMNS, Collection, CollectionKind, NewObject, ObjectRow
 from storage.store import Transaction
 
 #: Objects in one transaction: the home is locked no longer than a moment.
 _BATCH: Final = 200
-_COLUMNS: Final = frozenset({"uid", "name", "body"})
+_COLUMNS: Final = KEY_COLUMNS | {"body"}
 #: UIDs that can be a name as they are; others are hashed.
 #: Lines of a VCALENDAR, with their folded rest, that are the file's and not the object's.
 _FRAME: Final = re.compile(rb"^(?:PRODID|CALSCALE)[:;].*\n(?:[ \t].*\n)*", re.MULTILINE)

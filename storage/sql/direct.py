@@ -16,11 +16,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sqlalchemy import Dialect, exc
+from sqlalchemy import Dialect, LargeBinary, bindparam, exc
 from sqlalchemy.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
-    from sqlalchemy import ClauseElement, CompoundSelect, Connection, CursorResult, Delete, Insert, Select, Update
+    from sqlalchemy import (
+        BindParameter,
+        ClauseElement,
+        ColumnElement,
+        CompoundSelect,
+        Connection,
+        CursorResult,
+        Delete,
+        Insert,
+        Select,
+        Update,
+    )
 
     from storage.sql.transaction import SqlTransaction
 
@@ -91,6 +102,36 @@ class Direct:
         if tx.driver is not None:
             return self.all(tx, where)
         return tx.execute(tx.backend.locking(cast("Select[Any]", self._statement)), where).all()
+
+
+class DirectAmong:
+    """A SELECT of the rows whose ``column`` is among several values; its other parameters are single values.
+
+    The driver keeps a statement for its text, and the text has a place for each value: so there are statements for 1,
+    2, 4, 8, … values, and the last value fills what is left.
+    """
+
+    __slots__ = ("_column", "_sized", "_statement")
+
+    def __init__(self, statement: Select[Any], column: ColumnElement[Any]) -> None:
+        self._statement = statement
+        self._column = column
+        self._sized: dict[int, tuple[Direct, list[str]]] = {}
+
+    def all(self, tx: SqlTransaction, where: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
+        """The rows. ``values``: at least one, and no more than a batch (:mod:`storage.sql.batching`)."""
+        if tx.driver is None:
+            among = self._statement.where(self._column.in_(bindparam("among", expanding=True)))
+            return tx.execute(among, {**where, "among": values}).all()
+        size = 1 << (len(values) - 1).bit_length()
+        sized = self._sized.get(size)
+        if sized is None:
+            names = [f"among_{place}" for place in range(size)]
+            places: list[BindParameter[Any]] = [bindparam(name) for name in names]
+            sized = self._sized[size] = Direct(self._statement.where(self._column.in_(places))), names
+        direct, names = sized
+        filled = dict.fromkeys(names, values[-1]) | dict(zip(names, values, strict=False))
+        return direct.all(tx, {**where, **filled})
 
 
 class Written(NamedTuple):
@@ -175,5 +216,7 @@ def _question(statement: Select[Any] | CompoundSelect[Any], dialect: Dialect) ->
 
 
 def _processor(type_: Any, dialect: Dialect) -> _Convert | None:
+    if isinstance(type_, LargeBinary):
+        return None  # the driver gives bytes
     convert: _Convert | None = type_.dialect_impl(dialect).result_processor(dialect, None)
     return convert

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,6 +81,44 @@ def test_both_ways_give_the_same(house: House) -> None:
     assert direct == again == usual
     types = [type(value) for _, value in direct[2]]
     assert types == [type(value) for _, value in usual[2]]
+
+
+@pytest.mark.parametrize("columns", [frozenset({"etag"}), frozenset({"body", "recurs"}), OBJECT_COLUMNS | {"spans"}])
+def test_both_ways_find_the_same_names(house: House, columns: frozenset[str]) -> None:
+    names = [f"{number}.ics" for number in range(1100)]
+    new = [(name, NewObject(name.encode(), "text/calendar", uid=name, recurs=name < "5")) for name in names]
+    house.locked(lambda tx: tx.objects.put_many(house.work, new))
+
+    def rows(tx: Transaction, asked: list[str]) -> dict[str, list[Any]]:
+        found = tx.objects.by_names(house.work.id, asked, columns=columns)
+        return {name: [getattr(row, column) for column in sorted(columns | {"name"})] for name, row in found.items()}
+
+    for size in (0, 1, 2, 3, 5, 8, 9, 499, 500, 501, 1100):
+        asked = [*names[:size], "none", "n\0ne", *names[: size // 2]]
+        direct = house.read(partial(rows, asked=asked))
+        with listening():
+            usual = house.read(partial(rows, asked=asked))
+        assert direct == usual
+        assert set(direct) == set(names[:size])
+
+
+def test_names_are_looked_up(house: House) -> None:
+    """Also where an index that holds all columns could be read as a whole."""
+
+    def work(tx: Transaction) -> list[str]:
+        assert isinstance(tx, SqlTransaction)
+        if tx.driver is None:
+            return []
+        asked: list[str] = []
+        tx.driver.set_trace_callback(asked.append)
+        for columns in (frozenset[str](), frozenset({"etag"}), frozenset({"etag", "number"}), frozenset({"body"})):
+            for size in (1, 2, 3, 50, 500):
+                tx.objects.by_names(house.work.id, list(map(str, range(size))), columns=columns)
+        tx.driver.set_trace_callback(None)
+        assert asked
+        return [tx.driver.execute(f"EXPLAIN QUERY PLAN {one}").fetchone()[3] for one in asked]
+
+    assert all("(collection_id=? AND name=?)" in plan for plan in house.read(work))
 
 
 def test_what_the_driver_refuses_is_the_usual_error(house: House) -> None:
