@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -18,7 +19,7 @@ import webob
 
 from caldavd import errors, kinds, public
 from caldavd.access import Access, Memberships
-from caldavd.auth import Authenticated, Authenticator, Challenge
+from caldavd.auth import Authenticated, Authenticator, Challenge, Unconfirmed
 from caldavd.compression import compress
 from caldavd.context import Context, Limits
 from caldavd.directory import Directory
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
+#: Says in the transaction of a request who sent it.
+Login = Callable[[Transaction], Principal]
 
 #: On every answer: clients must not keep what another user of the same browser or proxy could see (RFC 9111 5.2.2).
 _COMMON: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
@@ -162,16 +165,24 @@ class Application:
         if location.space is Space.WELL_KNOWN:
             # RFC 6764 section 5: for every method and before authentication; 301 is what all clients follow.
             return Response(301, {"Location": f"{visit.router.prefix}/", "Content-Type": "text/plain"})
+        method = METHODS.get(raw.method)
+        authorization = raw.environ.get("HTTP_AUTHORIZATION")
+        request = expected = None
+        if method is not None and not method.write:
+            expected = self.authenticator.expected(authorization=authorization, remote_address=seen.remote_address)
+        if method is not None and expected is not None:
+            request = visit.request(max_body=self.limits.max_body_size)
+            with suppress(Unconfirmed):
+                return self._run(request, visit.router, location, method, expected.confirmed)
         who = self.authenticator.authenticate(
-            authorization=raw.headers.get("Authorization"), remote_address=seen.remote_address, environ=raw.environ
+            authorization=authorization, remote_address=seen.remote_address, environ=raw.environ
         )
         if not isinstance(who, Authenticated):
             return _refuse(who)
-        method = METHODS.get(raw.method)
         if method is None:
             raise DavError(501, f"The method {raw.method[:32]!r} is not known here.")
-        request = visit.request(max_body=self.limits.max_body_size)
-        return self._run(request, visit.router, location, method, who.principal)
+        request = request or visit.request(max_body=self.limits.max_body_size)
+        return self._run(request, visit.router, location, method, lambda _: who.principal)
 
     def _respond_publicly(self, visit: _Visit, space: public.Space) -> Response:
         """Answers what needs no login: the secret in the path decides (:mod:`caldavd.public`)."""
@@ -185,12 +196,13 @@ class Application:
 
         return run_locked(self.store, (), work, write=method.write)
 
-    def _run(self, request: Request, router: Router, location: Location, method: Method, user: Principal) -> Response:
+    def _run(self, request: Request, router: Router, location: Location, method: Method, login: Login) -> Response:
         write = method.write and not method.only_reads(location, request.body)
         destination = _destination(request, router) if method.destination else None
         owners = {place.owner for place in (location, destination) if place is not None and place.space is Space.HOME}
 
         def work(tx: Transaction, held: frozenset[str]) -> Response:
+            user = login(tx)
             hidden = kinds.OF_SCHEDULING if self.scheduler is None else frozenset()
             access = Access(tx, user, epoch=self.store.epoch, memberships=self.memberships, hidden=hidden)
             context = Context(

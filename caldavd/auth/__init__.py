@@ -7,17 +7,19 @@ Takes header strings and addresses and gives values, of which :mod:`caldavd.app`
 from __future__ import annotations
 
 from caldavd.auth.answers import Authenticated, Challenge, SetupError, TooMany, Unavailable
-from caldavd.auth.authenticator import Authenticator, Policy
+from caldavd.auth.authenticator import Authenticator, Expected, Policy, Unconfirmed
 from caldavd.auth.setup import cost_of, from_settings
 
 __all__ = [
     "Authenticated",
     "Authenticator",
     "Challenge",
+    "Expected",
     "Policy",
     "SetupError",
     "TooMany",
     "Unavailable",
+    "Unconfirmed",
     "cost_of",
     "from_settings",
 ]

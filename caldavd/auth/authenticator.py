@@ -1,9 +1,12 @@
 """Who is asking: from a header to a principal, once for every request.
 
-The usual case is one statement and one MAC: the statement brings the principal as it is now and the revision of its
-credentials, and a MAC of login, password and revision is found among those that were right a short while ago. A
-password that was changed or revoked has another revision, so it stops at once in every worker. An authentication
-outside knows no revisions: what it accepted stays accepted for ``cache_seconds``.
+The usual case is one statement and one MAC: a MAC of login and password is found among those that were right a short
+while ago, and the statement brings the principal as it is now and the revision of its credentials, which has to be the
+same. A password that was changed or revoked has another revision, so it stops at once in every worker. An
+authentication outside knows no revisions: what it accepted stays accepted for ``cache_seconds``.
+
+Where such a login only reads, the statement is run in the transaction of what is asked for (``expected``), which then
+is the only one.
 
 Otherwise the password is checked, at the same cost whether the user exists or not, unless too many logins have failed
 (:mod:`caldavd.auth.limits`). Neither a password nor a name that nobody has is written to the log: people type one for
@@ -27,7 +30,7 @@ from caldavd.auth.passwords import Cost
 from caldavd.auth.slots import Slots
 from storage.errors import Busy, NameTaken, UnstorableText
 from storage.rows import Credentials, Principal, PrincipalKind
-from storage.store import Store
+from storage.store import Store, Transaction
 
 if TYPE_CHECKING:
     from caldavd.auth.external import External
@@ -59,7 +62,25 @@ class _Attempt:
     remote_address: str
     keys: Keys
     found: Found | None
-    stamp: bytes = field(repr=False)
+    mac: bytes = field(repr=False)
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A login that was right a short while ago, when the credentials had this ``revision``."""
+
+    name: str
+    revision: str
+    _authenticator: Authenticator = field(repr=False)
+
+    def confirmed(self, tx: Transaction) -> Principal:
+        """The principal as it is now. Raises :class:`Unconfirmed` where its credentials are others by now."""
+        return self._authenticator.confirmed(tx, self)
+
+
+class Unconfirmed(Exception):
+    """The credentials are others than when a login was right: ``Authenticator.authenticate`` has to judge it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +125,8 @@ class Authenticator:
         self._hashing = Slots(policy.hashes_at_once or os.cpu_count() or 1, patience=_PATIENCE)
         self._mac = Mac()
         wrong_seconds = float(limits.seconds) if external is None else min(_WRONG_OUTSIDE, float(limits.seconds))
-        self._right: Memory[bytes, str] = Memory(seconds=policy.cache_seconds, capacity=_CAPACITY, ticks=ticks)
-        self._wrong: Memory[bytes, None] = Memory(seconds=wrong_seconds, capacity=_CAPACITY, ticks=ticks)
+        self._right: Memory[bytes, Expected] = Memory(seconds=policy.cache_seconds, capacity=_CAPACITY, ticks=ticks)
+        self._wrong: Memory[tuple[bytes, str], None] = Memory(seconds=wrong_seconds, capacity=_CAPACITY, ticks=ticks)
         self._failing: Memory[str, None] = Memory(seconds=limits.seconds, capacity=_CAPACITY, ticks=ticks)
         self._noted: Memory[str, None] = Memory(seconds=_NOTE_SECONDS, capacity=_CAPACITY, ticks=ticks)
 
@@ -128,17 +149,38 @@ class Authenticator:
         name = sent.login if self._external is None else self._external.name_of(sent.login)
         found = self._find(name)
         keys = Keys.of(name=name, remote_address=remote_address)
-        stamp = self._stamp(sent, found)
-        return self._judge(_Attempt(sent.login, sent.password, name, remote_address, keys, found, stamp))
+        mac, revision = self._mac.of(sent.login, sent.password), self._revision(found)
+        return self._judge(_Attempt(sent.login, sent.password, name, remote_address, keys, found, mac, revision))
+
+    def expected(self, *, authorization: str | None, remote_address: str) -> Expected | None:
+        """What is left of a login that was right a short while ago: whether it still is, its ``confirmed`` tells.
+
+        ``None`` where only :meth:`authenticate` can say something, which has the same arguments.
+        """
+        if self._external is not None:
+            return None
+        sent = basic.parse(authorization)
+        found = self._right.get(self._mac.of(sent.login, sent.password)) if sent is not None else None
+        if found is None or len(self._failing) == 0:
+            return found
+        seen = self._has_seen_failures(Keys.of(name=found.name, remote_address=remote_address))
+        return None if seen else found
+
+    def confirmed(self, tx: Transaction, login: Expected) -> Principal:
+        """See :class:`Expected`."""
+        found = tx.principals.for_login(login.name)
+        if found is None or self._revision(found) != login.revision:
+            raise Unconfirmed
+        return found[0]
 
     def _judge(self, attempt: _Attempt) -> Answer:
         """The order matters: at a limit even a remembered password is refused, or guessing could go on in the cache."""
         if self._has_seen_failures(attempt.keys) and self._standing(attempt.keys).over:
             return self._too_many()
-        remembered = self._right.get(attempt.stamp)
-        if remembered is not None:
-            return self._welcome(remembered, attempt.found)
-        if attempt.stamp in self._wrong:
+        remembered = self._right.get(attempt.mac)
+        if remembered is not None and remembered.revision == attempt.revision:
+            return self._welcome(remembered.name, attempt.found)
+        if (attempt.mac, attempt.revision) in self._wrong:
             # The same wrong password again is a program that was not told of the new one, and no guess: not counted.
             return self._challenge
         with self._hashing.one():
@@ -154,7 +196,7 @@ class Authenticator:
             return self._failed(attempt)
         answer = self._welcome(name, attempt.found)
         if isinstance(answer, Authenticated):
-            self._right.put(attempt.stamp, name)
+            self._right.put(attempt.mac, Expected(name, attempt.revision, self))
             self._note_success(attempt.keys, standing)
         return answer
 
@@ -192,7 +234,7 @@ class Authenticator:
 
     def _failed(self, attempt: _Attempt) -> Answer:
         self._store.run(lambda tx: self._limits.failed(tx, attempt.keys), write=True)
-        self._wrong.put(attempt.stamp, None)
+        self._wrong.put((attempt.mac, attempt.revision), None)
         for key in (attempt.keys.address, attempt.keys.user, attempt.keys.pair):
             self._failing.put(key, None)
         who = repr(attempt.name) if attempt.found else "nobody known here"
@@ -226,9 +268,8 @@ class Authenticator:
     def _too_many(self) -> TooMany:
         return TooMany(self._limits.seconds)
 
-    def _stamp(self, sent: basic.Basic, found: Found | None) -> bytes:
-        revision = f"{found[0].id} {found[1].revision}" if found else ""
-        return self._mac.of(self._store.epoch, revision, sent.login, sent.password)
+    def _revision(self, found: Found | None) -> str:
+        return f"{self._store.epoch} {found[0].id} {found[1].revision}" if found else self._store.epoch
 
     def _find(self, name: str) -> Found | None:
         try:

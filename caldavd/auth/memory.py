@@ -67,6 +67,10 @@ class Memory(Generic[K, V]):
         with self._lock:
             return self._is_live(key)
 
+    def __len__(self) -> int:
+        """How many there are at the most: some may have had their time."""
+        return len(self._entries)
+
     def drop(self, key: K) -> None:
         """Forgets the entry, if there is one."""
         with self._lock:
