@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scheduling.ical.spans import BlockingOf
 
 #: Goes up with every change of what the columns mean or how they are computed.
-DIGEST_VERSION: Final = 2
+DIGEST_VERSION: Final = 3
 #: For the end of a COUNT; where that is not found, the end is open.
 _STEPS: Final = 2_000
 

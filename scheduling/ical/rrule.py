@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from scheduling.ical.lines import ICalendarError
@@ -111,6 +112,43 @@ _UNITS: Final = {
 }
 
 
+def is_regular(rule: Rule, day: int) -> bool:
+    """Whether every period but that of DTSTART, which is on ``day``, surely holds the same number of starts."""
+    if rule.by_year_day or rule.by_week_no or rule.skip is not Skip.OMIT:
+        return False
+    if rule.frequency <= Frequency.MONTHLY:
+        if rule.by_month and rule.frequency == Frequency.MONTHLY:
+            return False
+        # A day counted from the beginning and one counted from the end may be the same day in some months only.
+        if rule.by_day:
+            within_months = rule.frequency == Frequency.MONTHLY or bool(rule.by_month)
+            return not rule.by_month_day and within_months and _on_one_side([at for at, _ in rule.by_day], 4)
+        return _on_one_side(rule.by_month_day or (calendar_date(day).day,), 28)
+    if rule.by_month or rule.by_month_day or (rule.by_day and rule.frequency > Frequency.WEEKLY):
+        return False
+    limited = (rule.by_hour, rule.by_minute, rule.by_second)[: rule.frequency - Frequency.DAILY]
+    return rule.frequency < Frequency.HOURLY or not any(limited)
+
+
+def _on_one_side(numbers: Sequence[int], most: int) -> bool:
+    """Whether all count from the beginning, or all from the end, and no further than ``most``."""
+    return all(0 < at <= most for at in numbers) or all(0 < -at <= most for at in numbers)
+
+
+def last_of(rule: Rule, start: int, *, dates: bool = False, budget: Budget | None = None) -> int | None:
+    """The last start of a rule with COUNT whose DTSTART is ``start``; None where finding it means to make them all.
+
+    Raises TooManyInstances.
+    """
+    if rule.count == 1:
+        return start
+    if dates:
+        rule = _for_dates(rule)
+    if not is_regular(rule, start // DAY):
+        return None
+    return _Generator(rule, start, Budget() if budget is None else budget, dates).last()
+
+
 class _Generator:
     """One rule at work. Periods have an index: the year, the month, the week, … counted from the epoch."""
 
@@ -135,7 +173,7 @@ class _Generator:
         if self._rule.count is None:
             # One period earlier than needed, since SKIP=FORWARD may move a day into the next period.
             index += max(0, (self._index(least) - first_index) // step - 1) * step
-        elif self._regular():
+        elif is_regular(self._rule, self._day):
             index, made = self._count_to(first_index, self._index(least))
         count = self._rule.count
         newest = max(self._start, least - 1) if count is None else self._start
@@ -160,6 +198,18 @@ class _Generator:
                     return
             index += step
 
+    def last(self) -> int:
+        """The last start of a regular rule with COUNT, or the last before the year 10000."""
+        end_index = self._index(MAX_LOCAL)
+        index, made = self._count_to(self._index(self._start), end_index)
+        newest = self._start
+        while index <= end_index and made < self._count:
+            for value in islice(self._period(index, newest), self._count - made):
+                newest, made = value, made + 1
+            self._budget.spend()
+            index += self._rule.interval
+        return newest
+
     @property
     def misses_every_position(self) -> bool:
         """BYSETPOS asks for positions that no period of a day or less has."""
@@ -167,20 +217,6 @@ class _Generator:
         return self._rule.frequency >= Frequency.DAILY and all(abs(at) > size for at in self._rule.by_set_pos or (1,))
 
     # --- going ahead
-
-    def _regular(self) -> bool:
-        """Whether every period but the first surely holds the same number of starts."""
-        rule = self._rule
-        if rule.by_year_day or rule.by_week_no or rule.skip is not Skip.OMIT:
-            return False
-        if rule.frequency <= Frequency.MONTHLY:
-            days = rule.by_month_day or (calendar_date(self._day).day,)
-            monthly = rule.frequency == Frequency.MONTHLY
-            return not rule.by_day and not (monthly and rule.by_month) and all(abs(day) <= 28 for day in days)
-        if rule.by_month or rule.by_month_day or (rule.by_day and rule.frequency > Frequency.WEEKLY):
-            return False
-        limited = (rule.by_hour, rule.by_minute, rule.by_second)[: rule.frequency - Frequency.DAILY]
-        return rule.frequency < Frequency.HOURLY or not any(limited)
 
     def _count_to(self, first_index: int, wanted: int) -> tuple[int, int]:
         """For a regular rule with COUNT: the index of the period to begin with, and the starts made before it."""

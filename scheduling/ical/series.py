@@ -11,11 +11,10 @@ from bisect import bisect_right
 from heapq import merge
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scheduling.ical.recur import Frequency, Rule, rule_of
-from scheduling.ical.recur_days import calendar_date
-from scheduling.ical.rrule import Budget, TooManyInstances, starts
+from scheduling.ical.recur import Rule, rule_of
+from scheduling.ical.rrule import Budget, TooManyInstances, last_of, starts
 from scheduling.ical.timing import Instance, Timing, instance_of, lasting
-from scheduling.ical.values import DAY, MAX_LOCAL, Duration, Form, Moment, Period, moments_of
+from scheduling.ical.values import DAY, Duration, Form, Moment, Period, moments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,17 +22,8 @@ if TYPE_CHECKING:
     from scheduling.ical.lines import Component
     from scheduling.ical.timezones import Zone, Zones
 
-#: Up to so many starts the last one is looked for; beyond, it is estimated.
+#: Up to so many starts the last one is looked for, where it takes making them all.
 _FEW: Final = 60
-_LENGTHS: Final = {
-    Frequency.YEARLY: 366 * DAY,
-    Frequency.MONTHLY: 31 * DAY,
-    Frequency.WEEKLY: 7 * DAY,
-    Frequency.DAILY: DAY,
-    Frequency.HOURLY: 3600,
-    Frequency.MINUTELY: 60,
-    Frequency.SECONDLY: 1,
-}
 
 
 def _earliest(zone: Zone, instant: int) -> int:
@@ -191,10 +181,12 @@ class Series:
         if at + 1 < len(self._eras):
             following = self._eras[at + 1].since
             before = following if before is None else min(before, following)
+        made_already: set[int] = set()
         for rid_local in self._starts(since, before, budget):
             rid = zone.to_instant(rid_local)
-            if rid in gone or (days and rid_local // DAY in days):
+            if rid in gone or rid in made_already or (days and rid_local // DAY in days):
                 continue
+            made_already.add(rid)  # 02:30 may be the same instant as 03:30 as the clocks change (RFC 5545 3.8.5.3)
             local = rid_local + shift
             instant = zone.to_instant(local) if shift else rid
             if (end is not None and instant > end) or (start is not None and instant + reach < start):
@@ -205,15 +197,12 @@ class Series:
 
     def _starts(self, since: int | None, before: int | None, budget: Budget) -> Iterator[int]:
         """The original starts that the rules make; without a rule DTSTART alone."""
-        local, dates = self.timing.local, self.timing.form is Form.DATE
+        local = self.timing.local
         if not self._rules:
             if (since is None or local >= since) and (before is None or local < before):
                 yield local
             return
-        streams = [
-            starts(rule, local, dates=dates, since=since, before=before, until=self._until(rule), budget=budget)
-            for rule in self._rules
-        ]
+        streams = [self._of_rule(rule, since, before, budget) for rule in self._rules]
         if len(streams) == 1:
             yield from streams[0]
             return
@@ -223,8 +212,18 @@ class Series:
                 yield one
             newest = one
 
+    def _of_rule(self, rule: Rule, since: int | None, before: int | None, budget: Budget) -> Iterator[int]:
+        local, dates = self.timing.local, self.timing.form is Form.DATE
+        until = self._until(rule)
+        made = starts(rule, local, dates=dates, since=since, before=before, until=until, budget=budget)
+        value, zone = rule.until, self.timing.zone
+        if value is None or value.form is not Form.UTC or dates or until == zone.to_local(value.local):
+            return made
+        # The clocks change around UNTIL: local times are not in the order of instants.
+        return (one for one in made if one == local or zone.to_instant(one) <= value.local)
+
     def _until(self, rule: Rule) -> int | None:
-        """UNTIL as local time in the series, included."""
+        """A local time in the series after which the UNTIL of the rule allows no start; mostly UNTIL itself."""
         value = rule.until
         if value is None:
             return None
@@ -232,7 +231,7 @@ class Series:
             return value.local // DAY * DAY
         if value.form is Form.DATE:
             return value.local + DAY - 1
-        return self.timing.zone.to_local(value.local) if value.form is Form.UTC else value.local
+        return _latest(self.timing.zone, value.local) if value.form is Form.UTC else value.local
 
     def _of_extras(self, start: int | None, end: int | None, budget: Budget) -> Iterator[Instance]:
         """The instances of RDATE."""
@@ -304,23 +303,11 @@ class Series:
         until = self._until(rule)
         if rule.count is None or until is not None:
             return until
-        local = self.timing.local
-        if rule.count <= _FEW:
-            try:
-                return max(starts(rule, local, dates=self.timing.form is Form.DATE, budget=budget))
-            except TooManyInstances:
-                return None
-        return (
-            min(MAX_LOCAL, local + rule.count * rule.interval * _LENGTHS[rule.frequency])
-            if self._steady(rule)
-            else None
-        )
-
-    def _steady(self, rule: Rule) -> bool:
-        """Whether every period surely has a start."""
-        limited = rule.by_month or rule.by_week_no or rule.by_year_day or rule.by_month_day or rule.by_set_pos
-        if limited or (rule.by_day and rule.frequency != Frequency.WEEKLY):
-            return False
-        if rule.frequency > Frequency.DAILY:
-            return not (rule.by_hour or rule.by_minute or rule.by_second)
-        return rule.frequency >= Frequency.WEEKLY or calendar_date(self.timing.local // DAY).day <= 28
+        local, dates = self.timing.local, self.timing.form is Form.DATE
+        try:
+            last = last_of(rule, local, dates=dates, budget=budget)
+            if last is None and rule.count <= _FEW:
+                last = max(starts(rule, local, dates=dates, budget=budget))
+        except TooManyInstances:
+            return None
+        return last

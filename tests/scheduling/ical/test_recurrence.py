@@ -93,6 +93,31 @@ def test_local_time_that_does_not_exist_is_taken_with_the_offset_from_before() -
     assert listed(found) == ["2024-03-30 01:30 01:30", "2024-03-31 01:30 01:30", "2024-04-01 00:30 00:30"]
 
 
+def test_two_local_times_that_are_one_instant_are_one_instance() -> None:
+    # RFC 5545 3.8.5.3: "Duplicate instances are ignored"; 02:30 does not exist and is the instant of 03:30 (3.3.5)
+    found = calendar("VEVENT\nDTSTART;TZID=Europe/Berlin:20240331T003000\nRRULE:FREQ=HOURLY;COUNT=5")
+    assert [line[11:16] for line in listed(found)] == ["23:30", "00:30", "01:30", "02:30"]
+
+
+@pytest.mark.parametrize(
+    ("until", "wanted"),
+    [
+        # In the night when the clocks go back: 02:30 is the first of two, and earlier than the second 02:15.
+        ("20241027T001500Z", 1),
+        ("20241027T003000Z", 2),
+        ("20241027T011500Z", 2),
+    ],
+)
+def test_until_in_the_hour_that_comes_twice_is_an_instant(until: str, wanted: int) -> None:
+    found = calendar(f"VEVENT\nDTSTART;TZID=Europe/Berlin:20241026T023000\nRRULE:FREQ=DAILY;UNTIL={until}")
+    assert len(listed(found)) == wanted
+
+
+def test_until_in_the_hour_that_does_not_exist_is_an_instant() -> None:
+    found = calendar("VEVENT\nDTSTART;TZID=Europe/Berlin:20240330T023000\nRRULE:FREQ=DAILY;UNTIL=20240331T010000Z")
+    assert listed(found) == ["2024-03-30 01:30 01:30"]
+
+
 # --- the recurrence set
 
 DAILY = "DTSTART;TZID=Europe/Berlin:20240101T100000\nDTEND;TZID=Europe/Berlin:20240101T110000\nRRULE:FREQ=DAILY;COUNT=4"

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings, strategies as st
 
 from scheduling.ical.lines import ContentLine, ICalendarError
 from scheduling.ical.recur import Frequency, UnsupportedScale, parse, rule_of
-from scheduling.ical.rrule import Budget, TooManyInstances, starts
+from scheduling.ical.rrule import Budget, TooManyInstances, last_of, starts
 from scheduling.ical.values import DAY, MAX_LOCAL, Form, moment, wall, write_local
 
 if TYPE_CHECKING:
@@ -393,6 +393,39 @@ def test_a_count_that_ends_in_its_first_period_is_seen_from_afar() -> None:
     rule = parse("FREQ=DAILY;BYHOUR=1,2,3;BYMINUTE=0,30;COUNT=5")
     assert list(starts(rule, 3600, since=19 * DAY)) == []
     assert len(list(starts(rule, 3600, since=3 * 3600))) == 1
+
+
+@pytest.mark.parametrize("byday", ["1FR", "1MO,4WE", "-1SU,-2TU"])
+@pytest.mark.parametrize("frequency", ["MONTHLY", "YEARLY;BYMONTH=2,11"])
+def test_weekdays_that_every_month_has_are_counted_from_afar(frequency: str, byday: str) -> None:
+    rule = parse(f"FREQ={frequency};BYDAY={byday};COUNT=1000")
+    whole = list(starts(rule, 0, budget=Budget(10**6)))
+    assert list(starts(rule, 0, since=whole[-3], budget=Budget(200))) == whole[-3:]
+
+
+def test_a_day_counted_from_both_ends_is_not_the_same_number_of_days_each_month() -> None:
+    # The 20th is the 12th from the end in March, and not in April.
+    rule = parse("FREQ=MONTHLY;BYMONTHDAY=20,-12;COUNT=40")
+    whole = list(starts(rule, 0))
+    assert list(starts(rule, 0, since=whole[20])) == whole[20:]
+
+
+@pytest.mark.parametrize(
+    "text", ["DAILY;BYHOUR=1,5", "WEEKLY;BYDAY=MO,FR", "MONTHLY;BYDAY=2TU,4TU", "YEARLY", "HOURLY", "DAILY;INTERVAL=9"]
+)
+@pytest.mark.parametrize("count", [1, 2, 3, 50, 501])
+def test_last_start_of_a_regular_count(text: str, count: int) -> None:
+    rule = parse(f"FREQ={text};COUNT={count}")
+    assert last_of(rule, 7 * 3600, budget=Budget(50)) == list(starts(rule, 7 * 3600))[-1]
+
+
+def test_last_start_of_a_count_that_no_year_holds_is_in_the_last() -> None:
+    assert last_of(parse("FREQ=DAILY;COUNT=1000000000000"), 0) == MAX_LOCAL - DAY + 1
+
+
+@pytest.mark.parametrize("text", ["MONTHLY;BYMONTHDAY=31", "MONTHLY;BYDAY=5FR", "DAILY;BYDAY=MO", "YEARLY;BYWEEKNO=53"])
+def test_last_start_of_what_is_not_regular_is_not_known(text: str) -> None:
+    assert last_of(parse(f"FREQ={text};COUNT=100"), 0) is None
 
 
 def test_a_budget_may_serve_many_rules() -> None:
