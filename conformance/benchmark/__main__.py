@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from conformance import server
-from conformance.benchmark.peers import PEERS, Missing, Running, running
+from conformance.benchmark import growth
+from conformance.benchmark.peers import PEERS, Missing, Running, caldavd, running
 from conformance.benchmark.report import Figures, chart, ratio, table
 from conformance.benchmark.wire import Connection, Login, Spent, WrongAnswer, one_by_one, side_by_side
 from conformance.benchmark.workloads import WORKLOADS, Stage, Workload
@@ -113,18 +114,30 @@ def _once(stage: Stage, workload: Workload, figures: Figures) -> None:
         figures.rounds.append(spent)
 
 
-def described(count: int, rounds: int) -> list[str]:
-    """The machine and the run in words."""
+def grown(sizes: Sequence[int], rounds: int, scale: float, only: str) -> list[str]:
+    """The report about calendars that grow: a server with one worker for each size."""
+    with ExitStack() as stack:
+        stages = [growth.filled(stack.enter_context(caldavd(1)), size, scale, progress) for size in sizes]
+        chosen = [one for one in (*growth.EVEN, *growth.LISTINGS) if only.lower() in one.title.lower()]
+        return [
+            *growth.told(measure(stages, rounds, chosen), stages, chosen),
+            "",
+            "Resident memory of the worker:",
+            *growth.memory(stages),
+        ]
+
+
+def described(rounds: int) -> list[str]:
+    """The machine and what the figures are, in words."""
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown"
     )
     memory = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     cores = f"{os.cpu_count()} cores ({model}), {memory / 2**20:.0f} GiB"
     return [
-        f"{count:,} events in one calendar, {rounds} rounds.",
         f"{cores}, Linux {platform.release()}, Python {platform.python_version()}.",
-        "Median of the rounds and, in brackets, the milliseconds that 95 of 100 requests stayed under.",
-        "`client`: what of our figure is the client's own CPU, ms a request. `ratio`: to the best of the others.",
+        f"Median of {rounds} rounds and, in brackets, the milliseconds that 95 of 100 requests stayed under.",
+        "`client`: what of the first figure is the client's own CPU, ms a request.",
     ]
 
 
@@ -142,6 +155,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000, help="events in the calendar (default 10,000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all servers (default 5)")
     parser.add_argument("--servers", default=",".join(PEERS), help=f"which of {', '.join(PEERS)} (default: all)")
+    parser.add_argument("--growth", action="store_true", help="caldavd alone, with calendars of several sizes")
     parser.add_argument("--only", default="", help="workloads whose title holds this text")
     parser.add_argument("--keep", action="store_true", help="keep the table and the chart in conformance/results/")
     chosen = parser.parse_args()
@@ -150,8 +164,13 @@ def main() -> int:
     unknown = set(chosen.servers.split(",")) - set(PEERS)
     if unknown:
         parser.error(f"there is no server {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    if chosen.growth:
+        sizes = growth.SIZES[:2] if chosen.quick else growth.SIZES
+        lines = [*described(rounds), *grown(sizes, rounds, 0.3 if chosen.quick else 1, chosen.only)]
+        return _done(lines, "growth", keep=chosen.keep)
     workloads = [one for one in WORKLOADS if chosen.only.lower() in one.title.lower()]
-    lines = [*described(count, rounds), *machine(1 if chosen.quick else 3)]
+    lines = [f"{count:,} events in one calendar. `ratio`: to the best of the others.", *described(rounds)]
+    lines += machine(1 if chosen.quick else 3)
     with ExitStack() as stack:
         stages = []
         for name in chosen.servers.split(","):
@@ -167,11 +186,16 @@ def main() -> int:
         ratios = [times for one in workloads if (times := ratio(one, results, names[0], names)) is not None]
         if ratios:
             lines.append(f"Median ratio {statistics.median(ratios):.1f} x, smallest {min(ratios):.1f} x.")
+    if chosen.keep:
+        (RESULTS / "bench.svg").write_text(chart(workloads, results, names), "utf-8")
+    return _done(lines, "bench", keep=chosen.keep)
+
+
+def _done(lines: Sequence[str], name: str, *, keep: bool) -> int:
     text = "\n".join(lines) + "\n"
     print(text)
-    if chosen.keep:
-        (RESULTS / "bench.txt").write_text(text, "utf-8")
-        (RESULTS / "bench.svg").write_text(chart(workloads, results, names), "utf-8")
+    if keep:
+        (RESULTS / f"{name}.txt").write_text(text, "utf-8")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 Of ten, one recurs weekly, one lasts all day, one recurs with an override, and seven are single meetings with a time
 zone, an alarm and some text. They are spread over ``DAYS`` days, so that a week holds the more of them the more there
-are; ``WEEK`` and ``MONTH`` are what is asked for.
+are; ``WEEK`` and ``MONTH`` are what is asked for. Where it is asked what a calendar costs that grows, there are older
+ones beside them, of the same kinds, years before.
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ from zoneinfo import ZoneInfo
 #: The first day of the first event, and over how many days they are spread.
 FIRST: Final = datetime(2025, 1, 1, tzinfo=UTC)
 DAYS: Final = 3 * 365
+#: When the first of the older ones is, and over how many days they are spread: the last ends years before ``FIRST``.
+OLDEST: Final = datetime(2005, 1, 1, tzinfo=UTC)
+OLD_DAYS: Final = 15 * 365
 WEEK: Final = ("20260601T000000Z", "20260608T000000Z")
 MONTH: Final = ("20260601T000000Z", "20260701T000000Z")
+PAST_MONTH: Final = ("20250601T000000Z", "20250701T000000Z")
+#: Up to a day behind all events.
+ONWARD: Final = ("20270601T000000Z", "20380101T000000Z")
 
 _BERLIN: Final = ZoneInfo("Europe/Berlin")
 _ZONE: Final = (
@@ -43,8 +50,22 @@ def events(count: int) -> Iterator[tuple[str, bytes]]:
 def event(number: int, count: int, *, summary: str = "Meeting") -> bytes:
     """One of ``count`` events."""
     day = FIRST + timedelta(days=number * DAYS // max(count, 1))
+    return _event(number, f"{number:06}@bench.example", day, summary)
+
+
+def older_name_of(number: int) -> str:
+    """The last segment of an older event's URL, which is its UID as well: so ``caldavd calendar import`` names it."""
+    return f"older-{number:06}.ics"
+
+
+def older(number: int, count: int, *, summary: str = "Meeting") -> bytes:
+    """One of ``count`` older events."""
+    day = OLDEST + timedelta(days=number * OLD_DAYS // max(count, 1))
+    return _event(number, f"older-{number:06}", day, summary)
+
+
+def _event(number: int, uid: str, day: datetime, summary: str) -> bytes:
     hour = 7 + number % 10
-    uid = f"{number:06}@bench.example"
     kind = number % 10
     if kind == 0:
         body = _meeting(uid, day, hour, summary, "RRULE:FREQ=WEEKLY;COUNT=10\r\n")

@@ -45,7 +45,7 @@ class Running:
 
     ``calendar`` is the path of the calendar that is filled, ``pid`` the process that all of its processes come from.
     ``can``: "sync" (sync-collection) and "scheduling" (free/busy through the outbox); the latter with ``outbox`` and
-    ``people`` (calendar user addresses).
+    ``people`` (calendar user addresses). ``config`` are the settings of a caldavd, for its commands.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Running:
     can: frozenset[str] = frozenset({"sync"})
     outbox: str = ""
     people: Sequence[str] = ()
+    config: Path | None = None
 
     def make_calendar(self, connection: Connection) -> None:
         """MKCALENDAR. Raises WrongAnswer."""
@@ -65,6 +66,15 @@ class Running:
     def memory(self) -> int:
         """The resident memory of the largest of its processes, bytes."""
         return max((_resident(pid) for pid in _tree(self.pid)), default=0)
+
+    def forget_peak(self) -> None:
+        """From now on ``peak`` counts."""
+        for pid in _tree(self.pid):
+            Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
+
+    def peak(self) -> int:
+        """The most resident memory that any of its processes has had since ``forget_peak``, bytes."""
+        return max((_most_resident(pid) for pid in _tree(self.pid)), default=0)
 
 
 def _tree(pid: int) -> Iterator[int]:
@@ -85,13 +95,18 @@ def _resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def _most_resident(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 # --- caldavd ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def caldavd() -> Iterator[Running]:
-    """This server on SQLite with durable writes, one worker for each core but one, as ``caldavd serve`` runs it."""
-    with server.start(workers=_workers()) as running:
+def caldavd(workers: int = 0) -> Iterator[Running]:
+    """This server on SQLite with durable writes, with so many workers (0: one for each core)."""
+    with server.start(workers=workers or _workers()) as running:
         port = int(running.url.rsplit(":", 1)[1].strip("/"))
         home = "/calendars/user01/"
         found = Running(
@@ -102,6 +117,7 @@ def caldavd() -> Iterator[Running]:
             frozenset({"sync", "scheduling"}),
             f"{home}outbox/",
             [f"mailto:{name}@example.com" for name in PEOPLE],
+            running.config,
         )
         _fill_people([(Login(port, name, name), f"/calendars/{name}/calendar/") for name in PEOPLE])
         yield found

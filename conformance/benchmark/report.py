@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
@@ -53,14 +53,37 @@ def ratio(workload: Workload, results: Results, ours: str, servers: Sequence[str
     return own / max(others) if workload.measure == "rate" else min(others) / own
 
 
+def growth(workload: Workload, results: Results, sizes: Sequence[str]) -> float | None:
+    """How many times what the first size costs the last one does; ``None`` where one of them is not known."""
+    row = results[workload.title]
+    first, last = (row[name].value(workload) if name in row else None for name in (sizes[0], sizes[-1]))
+    if first is None or last is None:
+        return None
+    return first / last if workload.measure == "rate" else last / first
+
+
 def table(workloads: Sequence[Workload], results: Results, servers: Sequence[str]) -> str:
     """A line a workload: each server's median and 95th percentile, and our ratio to the best other one."""
+    return _table(workloads, results, servers, lambda workload: ratio(workload, results, servers[0], servers))
+
+
+def growth_table(workloads: Sequence[Workload], results: Results, sizes: Sequence[str]) -> str:
+    """The same for one server with calendars of several sizes, and what the last costs of what the first does."""
+    return _table(workloads, results, sizes, lambda workload: growth(workload, results, sizes))
+
+
+def _table(
+    workloads: Sequence[Workload],
+    results: Results,
+    servers: Sequence[str],
+    compared: Callable[[Workload], float | None],
+) -> str:
     ours = servers[0]
     lines = [f"{'':30}" + "".join(f"{name:>{_WIDTH}}" for name in servers) + f"{'client':>9}{'ratio':>9}"]
     for workload in workloads:
         row = results[workload.title]
         cells = [_cell(workload, row.get(name)) for name in servers]
-        times = ratio(workload, results, ours, servers)
+        times = compared(workload)
         own = row.get(ours)
         client = f"{own.client():.2f}" if own is not None and own.rounds else ""
         lines.append(

@@ -31,17 +31,20 @@ _DURATION: Final = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)
 
 @dataclass(slots=True)
 class Stage:
-    """A server with ``count`` events in its calendar; ``scale`` shortens every series (1: as long as it should be)."""
+    """A server with ``count`` events in its calendar; ``scale`` shortens every series (1: as long as it should be).
+
+    ``older`` are events beside them that lie years before all that is asked about.
+    """
 
     server: Running
     count: int
     scale: float = 1
+    older: int = 0
     one: Connection = field(init=False)
     eight: list[Connection] = field(init=False)
     new: list[str] = field(default_factory=list)
     made: int = 0
     turn: int = 0
-    token: str = ""
 
     def __post_init__(self) -> None:
         self.one = Connection(self.server.login.port)
@@ -59,7 +62,21 @@ class Stage:
         """Names of events, others in every turn and the same for every server."""
         self.turn += 1
         chosen = random.Random(self.turn)
-        return [events.name_of(chosen.randrange(self.count)) for _ in range(wanted)]
+        return [self._name(chosen.randrange(self.count + self.older)) for _ in range(wanted)]
+
+    def _name(self, number: int) -> str:
+        return events.name_of(number) if number < self.count else events.older_name_of(number - self.count)
+
+    def names(self) -> set[str]:
+        """The names of all events."""
+        return set(map(self._name, range(self.count + self.older)))
+
+    def text(self, name: str, summary: str) -> bytes:
+        """An event as it was put, with another summary."""
+        number = int(name[6:12])
+        if name == events.name_of(number):
+            return events.event(number, self.count, summary=summary)
+        return events.older(number, self.older, summary=summary)
 
     def put(self, name: str, body: bytes, **headers: str) -> bytes:
         """A PUT into the calendar."""
@@ -143,8 +160,7 @@ def put_update(stage: Stage) -> Spent:
     expect(known, {200})
     requests = []
     for name, answer in zip(names, known, strict=True):
-        number = int(name[6:12])
-        body = events.event(number, stage.count, summary=f"Changed {stage.turn}")
+        body = stage.text(name, f"Changed {stage.turn}")
         requests.append(stage.put(name, body, If_Match=answer.header("ETag") or "*"))
     spent, answers = one_by_one(stage.one, requests, seconds=_SECONDS)
     expect(answers, {200, 201, 204})
@@ -207,10 +223,6 @@ def poll_8(stage: Stage) -> Spent:
     return spent
 
 
-def _names(stage: Stage) -> set[str]:
-    return {events.name_of(number) for number in range(stage.count)}
-
-
 def propfind(stage: Stage) -> Spent:
     """PROPFIND Depth 1: the ETags of all events."""
     body = f"<D:propfind {_DAV}><D:prop><D:getetag/></D:prop></D:propfind>"
@@ -218,8 +230,8 @@ def propfind(stage: Stage) -> Spent:
     expect(answers, {207})
     own = stage.server.calendar.rstrip("/").rpartition("/")[2]
     told = {href.decode().rstrip("/").rpartition("/")[2] for href in _HREF.findall(answers[0].body)} - {own}
-    if told != _names(stage):
-        raise WrongAnswer(f"{len(told)} members instead of {stage.count}")
+    if told != stage.names():
+        raise WrongAnswer(f"{len(told)} members instead of {stage.count + stage.older}")
     return spent
 
 
@@ -250,7 +262,8 @@ def multiget_1000(stage: Stage) -> Spent:
 
 
 def _query(stage: Stage, prop: str, span: tuple[str, str]) -> bytes:
-    times = f'<C:time-range start="{span[0]}" end="{span[1]}"/>'
+    end = f' end="{span[1]}"' if span[1] else ""
+    times = f'<C:time-range start="{span[0]}"{end}/>'
     inner = f'<C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">{times}</C:comp-filter></C:comp-filter>'
     body = f"<C:calendar-query {_DAV}><D:prop>{prop}</D:prop><C:filter>{inner}</C:filter></C:calendar-query>"
     return stage.xml("REPORT", body, "1")
@@ -262,6 +275,15 @@ def query_week(stage: Stage) -> Spent:
     request = _query(stage, "<D:getetag/><C:calendar-data/>", events.WEEK)
     spent, answers = one_by_one(stage.one, [request] * stage.times(8), seconds=_SECONDS)
     _expect_members(answers, set(right), len(right), sum(right.values()))
+    return spent
+
+
+def query_onward(stage: Stage) -> Spent:
+    """calendar-query for the ETags of all events from a day on."""
+    right = events.matching(stage.count, events.ONWARD)
+    request = _query(stage, "<D:getetag/>", (events.ONWARD[0], ""))
+    spent, answers = one_by_one(stage.one, [request] * stage.times(8), seconds=_SECONDS)
+    _expect_members(answers, set(right), len(right))
     return spent
 
 
@@ -277,11 +299,20 @@ def query_month(stage: Stage) -> Spent:
 
 def free_busy(stage: Stage) -> Spent:
     """free-busy-query for a month."""
-    start, end = events.MONTH
+    return _free_busy(stage, events.MONTH)
+
+
+def free_busy_past(stage: Stage) -> Spent:
+    """free-busy-query for a month that is past: no server keeps an answer to that in stock."""
+    return _free_busy(stage, events.PAST_MONTH)
+
+
+def _free_busy(stage: Stage, span: tuple[str, str]) -> Spent:
+    start, end = span
     body = f'<C:free-busy-query {_DAV}><C:time-range start="{start}" end="{end}"/></C:free-busy-query>'
     spent, answers = one_by_one(stage.one, [stage.xml("REPORT", body, "1")] * stage.times(8), seconds=_SECONDS)
     expect(answers, {200})
-    if _busy_in(answers[0].body) != events.busy(stage.count, events.MONTH):
+    if _busy_in(answers[0].body) != events.busy(stage.count, span):
         raise WrongAnswer("other busy periods than the events have")
     return spent
 
@@ -324,9 +355,8 @@ def sync_initial(stage: Stage) -> Spent:
     spent, answers = one_by_one(stage.one, [_sync(stage, "")] * stage.times(3), seconds=_SECONDS)
     expect(answers, {207})
     told = {href.decode().rpartition("/")[2] for href in _HREF.findall(answers[0].body)} - {""}
-    if told != _names(stage):
-        raise WrongAnswer(f"{len(told)} members instead of {stage.count}")
-    stage.token = _token_of(answers[-1])
+    if told != stage.names():
+        raise WrongAnswer(f"{len(told)} members instead of {stage.count + stage.older}")
     return spent
 
 
@@ -334,22 +364,20 @@ def sync_one(stage: Stage) -> Spent:
     """sync-collection after one change, which is made outside the clock."""
     each: list[float] = []
     wall = client = 0.0
-    token = stage.token or _token_of(stage.one.ask(_sync(stage, "")))
+    token = _token_of(stage.one.ask(stage.xml("PROPFIND", _POLL, "0")))
     for name in stage.some(stage.times(20)):
-        body = events.event(int(name[6:12]), stage.count, summary=f"Synced {stage.turn}")
-        expect([stage.one.ask(stage.put(name, body))], {200, 201, 204})
+        expect([stage.one.ask(stage.put(name, stage.text(name, f"Synced {stage.turn}")))], {200, 201, 204})
         spent, answers = one_by_one(stage.one, [_sync(stage, token)])
         _expect_members(answers, {name}, 1)
         token = _token_of(answers[0])
         each += spent.each
         wall, client = wall + spent.wall, client + spent.client
-    stage.token = token
     return Spent(each, wall, client)
 
 
 def sync_none(stage: Stage) -> Spent:
     """sync-collection when nothing has changed."""
-    token = stage.token or _token_of(stage.one.ask(_sync(stage, "")))
+    token = _token_of(stage.one.ask(stage.xml("PROPFIND", _POLL, "0")))
     spent, answers = one_by_one(stage.one, [_sync(stage, token)] * stage.times(40), seconds=_SECONDS)
     _expect_members(answers, set(), 0)
     return spent
@@ -357,13 +385,13 @@ def sync_none(stage: Stage) -> Spent:
 
 def first_sync(stage: Stage) -> Spent:
     """All that a new client does: sync-collection, then every event in batches of 50."""
-    names = sorted(_names(stage))
+    names = sorted(stage.names())
     requests = [_sync(stage, "")]
     requests += [_multiget(stage, names[place : place + 50]) for place in range(0, len(names), 50)]
     spent, answers = one_by_one(stage.one, requests)
     expect(answers, {207})
     found = sum(answer.body.count(b"BEGIN:VEVENT") for answer in answers)
-    wanted = sum(1 + (number % 10 == 2) for number in range(stage.count))
+    wanted = sum(1 + (int(name[6:12]) % 10 == 2) for name in names)
     if found != wanted:
         raise WrongAnswer(f"{found} VEVENTs instead of {wanted}")
     return Spent([spent.wall], spent.wall, spent.client)

@@ -11,10 +11,11 @@ import icalendar
 import pytest
 import recurring_ical_events
 
-from conformance.benchmark import events
-from conformance.benchmark.report import Figures, chart, ratio, table
+from conformance.benchmark import events, growth
+from conformance.benchmark.peers import Running
+from conformance.benchmark.report import Figures, chart, growth_table, ratio, table
 from conformance.benchmark.wire import Connection, Login, Spent, one_by_one, side_by_side
-from conformance.benchmark.workloads import WORKLOADS
+from conformance.benchmark.workloads import WORKLOADS, Stage
 
 _ANSWERS = {
     b"/length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
@@ -89,13 +90,30 @@ def test_the_events_have_the_instances_that_the_generator_says() -> None:
         assert found == sorted(events.instants(number, 400))
 
 
+def test_older_events_lie_before_all_that_is_asked_about() -> None:
+    for number in (*range(10), *range(290, 300)):
+        calendar = icalendar.Calendar.from_ical(events.older(number, 300))
+        # As many as the generator says of the events that are asked about.
+        found = recurring_ical_events.of(calendar).between(events.OLDEST, events.FIRST)
+        assert len(found) == len(events.instants(number, 300))
+        assert all(_instant(one.end) < events.FIRST - timedelta(days=999) for one in found)
+    names = {events.older_name_of(number).removesuffix(".ics") for number in range(300)}
+    uids = {str(icalendar.Calendar.from_ical(events.older(n, 300)).walk("VEVENT")[0]["UID"]) for n in range(300)}
+    assert uids == names
+
+
+def _figures(seconds: float) -> Figures:
+    return Figures([Spent([seconds] * 10, seconds * 10, 0.0)])
+
+
 def test_the_ratio_is_to_the_best_of_the_others() -> None:
     rate, time = WORKLOADS[0], next(one for one in WORKLOADS if one.measure == "time")
-
-    def figures(seconds: float) -> Figures:
-        return Figures([Spent([seconds] * 10, seconds * 10, 0.0)])
-
-    row = {"ours": figures(0.1), "slow": figures(0.5), "best": figures(0.3), "broken": Figures(wrong="5 instead of 6")}
+    row = {
+        "ours": _figures(0.1),
+        "slow": _figures(0.5),
+        "best": _figures(0.3),
+        "broken": Figures(wrong="5 instead of 6"),
+    }
     names = list(row)
     for workload in (rate, time):
         assert ratio(workload, {workload.title: row}, "ours", names) == pytest.approx(3)
@@ -103,3 +121,18 @@ def test_the_ratio_is_to_the_best_of_the_others() -> None:
         assert "3.0 x" in text
         assert "5 instead of 6" in text
         assert workload.title in chart([workload], {workload.title: row}, names)
+
+
+def test_growth_is_what_the_largest_costs_of_the_smallest() -> None:
+    row = {"10": _figures(0.1), "100": _figures(0.5), "1000": _figures(0.2)}
+    for workload in (growth.EVEN[0], growth.EVEN[-1]):
+        assert growth_table([workload], {workload.title: row}, list(row)).endswith("2.0 x")
+    assert {growth.EVEN[0].measure, growth.EVEN[-1].measure} == {"rate", "time"}
+
+
+def test_an_event_of_any_size_of_calendar_is_known_by_its_name() -> None:
+    stage = Stage(Running("", Login(1, "user", "word"), "/c/", 0), 10, older=300)
+    assert len(stage.names()) == 310
+    assert set(stage.some(2_000)) <= stage.names()
+    assert stage.text(events.name_of(7), "Meeting") == events.event(7, 10)
+    assert stage.text(events.older_name_of(7), "Meeting") == events.older(7, 300)
