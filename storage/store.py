@@ -214,7 +214,7 @@ class Objects(Protocol):
         """As ``by_uid_in_home`` for many homes, by home; one statement a batch. Homes without any may be missing."""
 
     def page(self, collection_id: int, *, columns: frozenset[str], after: str = "", limit: int) -> Sequence[ObjectRow]:
-        """A page of members in the order of their names (above ``after``), ``name`` always among the columns.
+        """A page of members in the order of their names (above ``after``); ``id`` and ``name`` are always there.
 
         Whoever goes through a collection by pages meets each member once that keeps its name meanwhile.
         """

@@ -168,7 +168,7 @@ def _by_names(columns: frozenset[str]) -> DirectAmong:
 @lru_cache(maxsize=256)
 def _paging(columns: frozenset[str]) -> Select[Any]:
     return (
-        select(*columns_of(columns, frozenset({"name"})))
+        select(*columns_of(columns, frozenset({"id", "name"})))
         .where(objects.c.collection_id == bindparam("collection"), objects.c.name > bindparam("after"))
         # There is an index on it: in another order each page would sort the whole collection.
         .order_by(objects.c.name)
