@@ -156,8 +156,7 @@ _MYSQL = {
 
 
 def _sqlite_verdict(error: sqlite3.Error) -> Verdict:
-    # The low byte is the primary result code; above it stands the extended one.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = sqlite.primary_code(error)
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return Verdict.BUSY
     return Verdict.RACE if code == sqlite3.SQLITE_CONSTRAINT else Verdict.BUG

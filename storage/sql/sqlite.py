@@ -1,8 +1,9 @@
 """SQLite: one file, many readers, one writer at a time.
 
-Two engines: the writer's has one connection, for which the threads of a process queue in order (SQLite's own queue
-between processes is a poll), and every transaction on it begins with ``BEGIN IMMEDIATE``. What a transaction begins
-with is the dialect's business (``do_begin``): an event for it would cost each statement a look at its listeners.
+Two engines: the writer's has one connection, for which the threads of a process queue in order, and every transaction
+on it begins with ``BEGIN IMMEDIATE``. What a transaction begins with is the dialect's business (``do_begin``): an event
+for it would cost each statement a look at its listeners. Between processes there is no queue: who waits looks again and
+again. SQLite does so ever more seldom, and then who waits longest waits for ever, so it is done here, evenly.
 
 Connections for reading are kept open by :class:`Readers` from one transaction to the next: a question is answered in
 five microseconds, and SQLAlchemy's pool takes thirty to hand a connection out and to take it back.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Lock
@@ -27,6 +29,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from storage.sql.turns import TURNS
 
+#: Who waits for another process to have written looks again after so many seconds: less than a short write takes.
+_LOOK_AGAIN = 0.0002
 #: Memory for pages of the database, in each connection, KiB.
 _CACHE = 16_000
 
@@ -49,11 +53,21 @@ class WritingDialect(SQLiteDialect_pysqlite):
     """
 
     supports_statement_cache = True
+    #: How long another process may write, seconds.
+    wait_seconds = 0.0
     _turn: Lock | None = None
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Begins a transaction with the one lock for writing."""
-        dbapi_connection.execute("BEGIN IMMEDIATE")
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                dbapi_connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_LOOK_AGAIN)
         self._turn = TURNS.take()
 
     def do_commit(self, dbapi_connection: Any) -> None:
@@ -185,6 +199,8 @@ def connect(url: URL, *, readers: int, wait_seconds: float) -> tuple[Readers | N
         pool_timeout=wait_seconds,
         pool_use_lifo=True,
     )
+    cast("WritingDialect", writer.dialect).wait_seconds = wait_seconds
+    event.listen(writer, "connect", _waits_itself)
     if url.database in {None, "", ":memory:"}:
         # A database in memory lives in its one connection.
         return None, writer
@@ -225,3 +241,13 @@ def _connected(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+
+
+def _waits_itself(connection: sqlite3.Connection, _record: object) -> None:
+    """A transaction that writes waits when it begins, and does it itself; behind that nothing stands in its way."""
+    connection.execute("PRAGMA busy_timeout = 0")
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code: the low byte, above which stands the extended one. 0 for what the driver itself refuses."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import exc, text
+from sqlalchemy import create_engine, exc, text
 from sqlalchemy.engine import Connection
 
 from storage.errors import Busy, Misuse, NameTaken
@@ -329,3 +329,25 @@ def test_a_database_that_is_away_is_busy() -> None:
         with pytest.raises(Busy):
             store.run(lambda tx: None, write=False)
         store.close()
+
+
+def test_who_waits_for_another_process_looks_again_evenly(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's own wait grows to 100 ms: beside a process that writes all the time, that is as good as for ever."""
+    if not house.url.startswith("sqlite"):
+        pytest.skip("other databases have a queue")
+    pauses: list[float] = []
+    other = create_engine(house.url).raw_connection()
+    other.driver_connection.isolation_level = None  # type: ignore[union-attr]
+    other.execute("BEGIN IMMEDIATE")
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 20:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr("storage.sql.sqlite.time.sleep", sleep)
+    house.put("a.ics")
+    other.close()
+    assert len(pauses) == 20
+    assert set(pauses) == {pauses[0]}
+    assert pauses[0] < 0.001
