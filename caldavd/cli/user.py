@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -70,17 +71,27 @@ def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> s
     return value
 
 
-displayname_option = click.option("--displayname", help="The name that people see.")
-email_option = click.option(
-    "--email",
-    "emails",
-    multiple=True,
-    callback=_mail_address,
-    help="A mail address; may be given again, the first counts.",
+#: What may be said of anybody, when they are added and later.
+_DESCRIPTION: Final = (
+    click.option("--displayname", help="The name that people see."),
+    click.option(
+        "--email",
+        "emails",
+        multiple=True,
+        callback=_mail_address,
+        help="A mail address; may be given again, the first counts.",
+    ),
+    click.option("--timezone", callback=_zone, help="A time zone such as Europe/Berlin."),
+    click.option("--language", help="A language such as de or en-GB."),
+    click.option("--quota", type=ByteCount(), help="The most that the home may hold, such as 500M."),
 )
-timezone_option = click.option("--timezone", callback=_zone, help="A time zone such as Europe/Berlin.")
-language_option = click.option("--language", help="A language such as de or en-GB.")
-quota_option = click.option("--quota", type=ByteCount(), help="The most that the home may hold, such as 500M.")
+
+
+def _described(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with these options."""
+    for option in reversed(_DESCRIPTION):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -91,11 +102,7 @@ def user() -> None:
 @user.command()
 @click.argument("name", callback=_name)
 @click.option("--kind", type=click.Choice(list(KINDS)), default="person", show_default=True)
-@displayname_option
-@email_option
-@timezone_option
-@language_option
-@quota_option
+@_described
 @click.option("--admin", is_flag=True, help="Give all privileges everywhere.")
 @click.option("--generate", is_flag=True, help="Draw a password and print it, once.")
 @click.option("--no-password", is_flag=True, help="No password: the login is checked elsewhere, or there is none.")
@@ -157,11 +164,7 @@ def _created(tx: Transaction, new: provision.NewPrincipal, session: Session) -> 
 
 @user.command("set")
 @click.argument("name")
-@displayname_option
-@email_option
-@timezone_option
-@language_option
-@quota_option
+@_described
 @click.option("--default-quota", is_flag=True, help="Let the quota of the settings count again.")
 @click.option("--admin/--no-admin", default=None, help="Give or take all privileges everywhere.")
 @pass_session
