@@ -32,6 +32,7 @@ from caldavd.request import Request, read_body
 from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
+from caldavd.spool import Turns
 from caldavd.statuses import with_phrase
 from config import log as logs
 from scheduling.delivery.running import run_locked
@@ -99,7 +100,7 @@ class Application:
     """The WSGI callable.
 
     ``router`` holds the prefix that is set; ``proxies`` decides whose ``X-Forwarded-*`` count; ``access_log``: whether
-    every request is a line in the log.
+    every request is a line in the log; ``turns``: who of those whose answers are long may have them piece by piece.
     """
 
     store: Store
@@ -112,6 +113,7 @@ class Application:
     scheduler: Scheduler | None = None
     freebusy: FreeBusy = field(default_factory=FreeBusy)
     finder: Finder = field(default_factory=Finder)
+    turns: Turns = field(default_factory=Turns)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request (PEP 3333)."""
@@ -122,7 +124,7 @@ class Application:
             if self.access_log:
                 milliseconds = (time.perf_counter() - began) * 1000
                 log.info("%s %r %d in %.1f ms", *_told(environ), response.status, milliseconds)
-        return _send(response, environ, start_response, request_id)
+        return _send(response, environ, start_response, request_id, self.turns)
 
     @property
     def _dav(self) -> str:
@@ -302,17 +304,16 @@ def _of_error(error: DavError) -> Response:
     return Response(error.status, {"Content-Type": XML_TYPE, **error.headers}, error.body())
 
 
-def _send(response: Response, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
+def _send(
+    response: Response, environ: Environ, start_response: StartResponse, request_id: str, turns: Turns
+) -> Iterable[bytes]:
     response = compress(response, environ.get("HTTP_ACCEPT_ENCODING", ""))
     headers = {**_COMMON, "X-Request-Id": request_id, **response.headers}
     body = response.body
-    if isinstance(body, bytes):
-        if response.status not in (204, 304) or body:
-            headers.setdefault("Content-Length", str(len(body)))
-        chunks: Iterable[bytes] = (body,) if body else ()
-    else:
-        chunks = body
-    if environ["REQUEST_METHOD"] == "HEAD":
-        chunks = ()
+    if response.status not in (204, 304) or body:
+        headers.setdefault("Content-Length", str(len(body)))
+    chunks: Iterable[bytes] = ()
+    if body and environ["REQUEST_METHOD"] != "HEAD":
+        chunks = (body,) if isinstance(body, bytes) else turns.send(body)
     start_response(with_phrase(response.status), list(headers.items()))
     return chunks

@@ -6,26 +6,41 @@ The ETag stays as it is: clients send it back in ``If-Match`` and compare it wit
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Mapping
-from typing import Final
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, Protocol
 
 from caldavd.response import Response
+from caldavd.spool import NoRoom, spooled
 
 _MIN_BYTES: Final = 1024
 _TEXT: Final = ("text/", "application/xml", "application/calendar+json", "application/json")
 
 
-def _gzip(body: bytes) -> bytes:
-    return gzip.compress(body, compresslevel=5, mtime=0)
+class Coder(Protocol):
+    """Codes one body, piece by piece."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """The next bytes of the coded form."""
+
+    def flush(self) -> bytes:
+        """Its last ones."""
 
 
-def _coders() -> dict[str, Callable[[bytes], bytes]]:
-    coders: dict[str, Callable[[bytes], bytes]] = {}
+#: Makes the coder of a body of so many bytes.
+NewCoder = Callable[[int], Coder]
+
+
+def _gzip(_: int) -> Coder:
+    return zlib.compressobj(level=5, wbits=16 + zlib.MAX_WBITS)  # with gzip's head and no time in it
+
+
+def _coders() -> dict[str, NewCoder]:
+    coders: dict[str, NewCoder] = {}
     try:
         import zstandard
 
-        coders["zstd"] = lambda body: zstandard.ZstdCompressor(level=3).compress(body)
+        coders["zstd"] = lambda size: zstandard.ZstdCompressor(level=3).compressobj(size=size)
     except ImportError:  # an optional package: gzip is always there
         pass
     coders["gzip"] = _gzip
@@ -33,7 +48,7 @@ def _coders() -> dict[str, Callable[[bytes], bytes]]:
 
 
 #: In the order of preference where a client weighs them equally.
-CODERS: Final[Mapping[str, Callable[[bytes], bytes]]] = _coders()
+CODERS: Final[Mapping[str, NewCoder]] = _coders()
 
 
 def choose(accept_encoding: str) -> str | None:
@@ -63,11 +78,25 @@ def compress(response: Response, accept_encoding: str) -> Response:
     """The response, coded where that is allowed and worth it."""
     body = response.body
     kind = response.headers.get("Content-Type", "")
-    if not isinstance(body, bytes) or not kind.startswith(_TEXT) or "Content-Range" in response.headers:
+    if not kind.startswith(_TEXT) or "Content-Range" in response.headers:
         return response
     vary = ", ".join(filter(None, (response.headers.get("Vary"), "Accept-Encoding")))
+    plain = Response(response.status, {**response.headers, "Vary": vary}, body)
     coding = coding_of(kind, len(body), accept_encoding)
     if coding is None:
-        return Response(response.status, {**response.headers, "Vary": vary}, body)
-    headers = {**response.headers, "Vary": vary, "Content-Encoding": coding}
-    return Response(response.status, headers, CODERS[coding](body))
+        return plain
+    headers = {**plain.headers, "Content-Encoding": coding}
+    coder = CODERS[coding](len(body))
+    if isinstance(body, bytes):
+        return Response(response.status, headers, coder.compress(body) + coder.flush())
+    try:
+        coded = spooled(_coded(coder, body.pieces()))
+    except NoRoom:
+        return plain  # there is no room for a second one, and the first is there
+    body.close()
+    return Response(response.status, headers, coded)
+
+
+def _coded(coder: Coder, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    yield from map(coder.compress, pieces)
+    yield coder.flush()

@@ -12,6 +12,7 @@ from caldavd.methods.propfind import members
 from caldavd.properties.registry import load_stored
 from caldavd.resources import Resource
 from caldavd.response import Response, quoted
+from caldavd.spool import spooled
 from caldavd.sync_tokens import revision_of
 from caldavd.xml.names import DAV_NS
 from caldavd.xml.parse import parse, text_of
@@ -19,7 +20,7 @@ from scheduling.ical.join import join
 from scheduling.ical.split import Metadata
 
 _PAGE: Final = 200
-_BODY: Final = frozenset({"name", "body"})
+_BODY: Final = frozenset({"body"})
 
 
 def whole_calendar(context: Context, resource: Resource) -> Response:
@@ -29,7 +30,7 @@ def whole_calendar(context: Context, resource: Resource) -> Response:
     if not_modified(context, etag):
         return Response(304, headers)
     load_stored(context, [resource], [(DAV_NS, "displayname")])
-    body = b"".join(join(_bodies(context, resource), metadata=Metadata(name=displayname(resource))))
+    body = spooled(join(_bodies(context, resource), metadata=Metadata(name=displayname(resource))))
     return Response(200, headers | {"Content-Type": "text/calendar; charset=utf-8"}, body)
 
 

@@ -1,24 +1,26 @@
-"""A response as the handlers make it: status, headers, and bytes or an iterator of bytes."""
+"""A response as the handlers make it: status, headers, and a body that is whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from caldavd.spool import Spool
 
 XML_TYPE: Final = "application/xml; charset=utf-8"
 
 
 @dataclass(slots=True)
 class Response:
-    """``body`` as ``bytes`` goes out with a Content-Length, as an iterator in chunks."""
+    """``body`` is in memory, or spooled where it is long."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | Iterable[bytes] = b""
+    body: bytes | Spool = b""
 
 
-def xml(status: int, body: bytes | Iterable[bytes], headers: Mapping[str, str] | None = None) -> Response:
+def xml(status: int, body: bytes | Spool, headers: Mapping[str, str] | None = None) -> Response:
     """An XML answer (207, or the body of an error)."""
     return Response(status, {"Content-Type": XML_TYPE, **(headers or {})}, body)
 
