@@ -137,6 +137,11 @@ class RecurrenceSet:
             return self.described(override)
         return instance_of(override.component, override.timing, local=local, instant=instant, rid=(local, instant))
 
+    def rhythm(self) -> tuple[int, int] | None:
+        """See ``Series.rhythm``."""
+        found = (one.rhythm() for one in self.series)
+        return next((one for one in found if one is not None), None)
+
     def extent(self, budget: Budget) -> tuple[int | None, int | None]:
         """Instants between which all instances lie; None where there is no bound or none is known.
 

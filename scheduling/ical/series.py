@@ -11,8 +11,8 @@ from bisect import bisect_right
 from heapq import merge
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scheduling.ical.recur import Rule, rule_of
-from scheduling.ical.rrule import Budget, TooManyInstances, last_of, starts
+from scheduling.ical.recur import Frequency, Rule, rule_of
+from scheduling.ical.rrule import Budget, TooManyInstances, is_regular, last_of, starts
 from scheduling.ical.timing import Instance, Timing, instance_of, lasting
 from scheduling.ical.values import DAY, Duration, Form, Moment, Period, moments_of
 
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from scheduling.ical.lines import Component
     from scheduling.ical.timezones import Zone, Zones
 
+#: The longest that a period of a rule is.
+_LENGTHS: Final = {
+    Frequency.YEARLY: 366 * DAY,
+    Frequency.MONTHLY: 31 * DAY,
+    Frequency.WEEKLY: 7 * DAY,
+    Frequency.DAILY: DAY,
+}
+#: No clocks change by more (RFC 5545 3.3.14).
+_SHIFTS: Final = 2 * DAY
 #: Up to so many starts the last one is looked for, where it takes making them all.
 _FEW: Final = 60
 
@@ -276,6 +285,21 @@ class Series:
         """All original starts, also those that EXDATE takes away and overrides replace: first those of the rules."""
         yield from self._starts(None, None, budget)
         yield from (one.local for one in self._extras)
+
+    def rhythm(self) -> tuple[int, int] | None:
+        """From which instant on, and after how many seconds at the latest, there always is another instance.
+
+        None where it does not go on for ever, or that is not plain to see.
+        """
+        timing = self.timing
+        endless = [rule for rule in self._rules if rule.infinite and rule.frequency <= Frequency.DAILY]
+        steady = [rule for rule in endless if is_regular(rule, timing.local // DAY) and not rule.by_set_pos]
+        if not steady or len(self._eras) > 1 or not timing.has_start:
+            return None
+        # A weekday of a month may be up to six days later in the next one.
+        gap = min(rule.interval * _LENGTHS[rule.frequency] for rule in steady) + 6 * DAY + _SHIFTS
+        gone = max(self._gone, default=timing.instant), (max(self._gone_days, default=0) + 1) * DAY
+        return max(timing.instant, *gone) + gap + _SHIFTS, gap
 
     def extent(self, budget: Budget) -> tuple[int, int | None]:
         """See ``RecurrenceSet.extent``; the overrides are not in it."""

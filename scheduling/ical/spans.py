@@ -1,24 +1,27 @@
-"""Packed busy time: what of an object blocks time in a stretch of it, in a few bytes beside its text.
+"""Packed busy time: when an object is, and what of it blocks time, in a few bytes beside its text.
 
 Owns the form of ``spans`` in the index of an object (see ``digest``). They are an index and never the truth: where they
-do not cover a question, or were packed by other code or with other rules of time zones, ``read_spans`` says None and
-the text is asked. How busy a component makes, and whom, is for the floor above to say (``Blocking``).
+do not cover a question, or were packed by other code or with other rules of time zones, ``read_spans`` (who is busy
+when) and ``is_within`` (whether the object is there at all, RFC 4791 9.9) say None and the text is asked. How busy a
+component makes, and whom, is for the floor above to say (``Blocking``).
 
 An object whose instances come to an end is packed whole and covers all time; one that goes on, a stretch around now,
 which ``caldavd reindex`` moves on: a year, or as far as ``MAX_SPANS`` go. What would cost too much is not packed.
 
 What is packed: a head; tables of who makes it what, one for each different answer; and the spans in the order of their
-starts. Dates and floating times are kept as local time and read in the zone of the calendar, so they are packed only
-where everything that decides when the object is, is local time: a UTC time in UNTIL would mean another set of instances
-in each zone.
+starts. Instances that do not block time are among them, as busy in no way, unless they would leave room for less of
+those that do. The head also has the rhythm of a series that goes on for ever (``Series.rhythm``): a daily event is in
+every week to come, however far away. Dates and floating times are kept as local time and read in the zone of the
+calendar, so they are packed only where everything that decides when the object is, is local time: a UTC time in UNTIL
+would mean another set of instances in each zone.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -31,7 +34,7 @@ from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY, MAX_LOCAL, MIN_LOCAL, Form, Period, moments_of
 
 #: Moves on with every change of what is packed.
-_FORM: Final = "2"
+_FORM: Final = "3"
 #: Spans of one object, and entries of all its tables: at most some ten kilobytes, and a millisecond of every PUT.
 MAX_SPANS: Final = 100
 MAX_ENTRIES: Final = 1_000
@@ -40,8 +43,12 @@ _STEPS: Final = 1_000
 #: What a stretch is worth being packed that is shorter than it was to be.
 _LEAST: Final = 80 * DAY
 #: A mark; the first and the last instant that are covered, so that their bytes compare as the instants do (see
-#: ``covering``); the longest span; whether it is local time; how many tables there are.
-_HEAD: Final = struct.Struct(">8sQQqBH")
+#: ``covering``); the longest span; flags; how many tables there are; the rhythm: from when on, and how long it may be
+#: without an instance (0: there is none).
+_HEAD: Final = struct.Struct(">8sQQqBHqq")
+#: Flags: it is local time; and there is no instance without a span.
+_LOCAL: Final = 1
+_WHOLE: Final = 2
 _INSTANT: Final = struct.Struct(">Q")
 _BIAS: Final = 1 << 63
 _COUNT: Final = struct.Struct(">H")
@@ -74,6 +81,7 @@ class Blocking:
 
 #: What a VEVENT blocks; None: no time of anybody.
 BlockingOf = Callable[[Component], Blocking | None]
+_FREE: Final = Blocking(0)
 
 
 def address_hash(address: str) -> bytes:
@@ -85,7 +93,12 @@ _known_hash = lru_cache(maxsize=4096)(address_hash)
 
 
 def _stamp() -> bytes:
-    return blake2b(f"{_FORM} {tzdata_version()}".encode(), digest_size=8).digest()
+    return _stamp_of(tzdata_version())
+
+
+@cache
+def _stamp_of(version: str) -> bytes:
+    return blake2b(f"{_FORM} {version}".encode(), digest_size=8).digest()
 
 
 # --- packing
@@ -106,10 +119,10 @@ def pack_spans(
     """
     if floating and not all(map(_is_local, components)):
         return b""
-    waiting = [stretch, _ALWAYS] if ends else [stretch]
+    waiting = [(stretch, True), (_ALWAYS, True)] if ends else [(stretch, True)]
     while waiting:
-        low, high = waiting.pop()
-        packing = _Packing(blocking_of, floating=floating)
+        (low, high), whole = waiting.pop()
+        packing = _Packing(components, blocking_of, floating=floating, whole=whole)
         try:
             packing.take(sets, low, high)
         except TooManyInstances:
@@ -117,10 +130,12 @@ def pack_spans(
         except _Unpackable:
             return b""
         except _TooMany as many:
-            if (low, high) == stretch and many.until - low >= _LEAST:
-                waiting.append((low, many.until))
+            if packing.idle:
+                waiting.append(((low, high), False))  # what blocks time alone
+            elif (low, high) == stretch and many.until - low >= _LEAST:
+                waiting.append(((low, many.until), whole))
             continue
-        return packing.packed(low, high)
+        return packing.packed(low, high, sets[0].rhythm() if len(sets) == 1 else None)
     return b""
 
 
@@ -137,38 +152,47 @@ class _TooMany(Exception):
 
 
 class _Packing:
-    def __init__(self, blocking_of: BlockingOf, *, floating: bool) -> None:
+    """``whole``: also what blocks no time is packed. ``idle``: some of what was taken blocks none."""
+
+    def __init__(
+        self, components: Sequence[Component], blocking_of: BlockingOf, *, floating: bool, whole: bool
+    ) -> None:
         self._blocking_of = blocking_of
         self._floating = floating
-        self._known: dict[int, tuple[int, int] | None] = {}
+        self._all = whole
+        # A component without a start has no instance, and is there at any time (RFC 6638 2.3).
+        self._whole = whole and all(one.first("DTSTART") is not None for one in components)
+        self.idle = False
+        self._known: dict[int, tuple[int, int]] = {}
         self._tables: dict[tuple[tuple[str, int], ...], int] = {}
         self._entries = 0
         self._spans: list[tuple[int, int, int, int]] = []
 
     def take(self, sets: Sequence[RecurrenceSet], low: int, high: int) -> None:
-        """Notes what blocks time between two instants. Raises TooManyInstances, _Unpackable, _TooMany."""
+        """Notes what there is between two instants. Raises TooManyInstances, _Unpackable, _TooMany."""
         budget = Budget(_STEPS)
         for one in sets:
             for instance in one.near(low - DAY, high + DAY, budget):
-                found = self._blocks(instance.component)
-                if found is None:
-                    continue
                 if instance.floating is not self._floating:
                     raise _Unpackable
                 first, last = instance.start, instance.end
                 if self._floating:
                     first, last = instance.start_local, instance.end_local
-                if first is not None and last is not None and last > first:
-                    self._spans.append((first, last, *found))
+                if first is None or last is None:
+                    continue
+                kind, table = self._blocks(instance.component) if last > first else (0, self._table(()))
+                self.idle = self.idle or (self._all and not kind)
+                if kind or self._all:
+                    self._spans.append((first, last, kind, table))
                     if len(self._spans) > MAX_SPANS:
                         raise _TooMany(first - 2 * DAY)
 
-    def _blocks(self, component: Component) -> tuple[int, int] | None:
+    def _blocks(self, component: Component) -> tuple[int, int]:
         """How busy a component makes, and the number of the table that says for whom it is otherwise."""
         key = id(component)
         if key not in self._known:
-            blocking = self._blocking_of(component)
-            self._known[key] = None if blocking is None else (blocking.kind, self._table(tuple(blocking.others)))
+            blocking = self._blocking_of(component) or _FREE
+            self._known[key] = blocking.kind, self._table(tuple(blocking.others))
         return self._known[key]
 
     def _table(self, others: tuple[tuple[str, int], ...]) -> int:
@@ -179,11 +203,13 @@ class _Packing:
             self._tables[others] = len(self._tables)
         return self._tables[others]
 
-    def packed(self, low: int, high: int) -> bytes:
+    def packed(self, low: int, high: int, rhythm: tuple[int, int] | None) -> bytes:
         """All of it, which covers the time between two instants."""
         spans = sorted(self._spans)
         longest = max((last - first for first, last, _, _ in spans), default=0)
-        parts = [_HEAD.pack(_stamp(), low + _BIAS, high + _BIAS, longest, self._floating, len(self._tables))]
+        flags = (_LOCAL if self._floating else 0) | (_WHOLE if self._whole else 0)
+        covered = low + _BIAS, high + _BIAS
+        parts = [_HEAD.pack(_stamp(), *covered, longest, flags, len(self._tables), *(rhythm or (0, 0)))]
         for others in self._tables:
             parts.append(_COUNT.pack(len(others)))
             parts += [_ENTRY.pack(_known_hash(address), kind) for address, kind in others]
@@ -227,39 +253,75 @@ def read_spans(packed: bytes, start: int, end: int, zone: Zone, owner: Collectio
     """
     if len(packed) < _HEAD.size:
         return None
-    stamp, first, last, longest, floating, tables = _HEAD.unpack_from(packed)
+    stamp, first, last, longest, flags, tables, _, _ = _HEAD.unpack_from(packed)
     if stamp != _stamp() or start < first - _BIAS or end > last - _BIAS:
         return None
-    kinds, at = _kinds(packed, tables, frozenset(map(_known_hash, owner)))
+    floating = flags & _LOCAL
+    kinds, at = _kinds(packed, tables, owner)
     slack = DAY if floating else 0
-    return list(_within(packed, at, (start - longest - slack, end + slack), kinds, zone if floating else None))
+    spans = []
+    for begin, finish, kind, table in _within(packed, at, start - longest - slack, end + slack):
+        told = kinds[table]
+        found = kind if told is None else told
+        if found:
+            span = (
+                Span(zone.to_instant(begin), zone.to_instant(finish), found) if floating else Span(begin, finish, found)
+            )
+            spans.append(span)
+    return spans
 
 
-def _kinds(packed: bytes, tables: int, owner: frozenset[bytes]) -> tuple[list[int | None], int]:
+def is_within(packed: bytes, start: int | None, end: int | None, zone: Zone) -> bool | None:
+    """Whether an instance overlaps ``start`` to ``end`` (instants, None is open); None: the text has to be asked.
+
+    It overlaps as in RFC 4791 9.9: it ends behind ``start`` or begins there or later, and begins before ``end``.
+    ``zone`` is that of dates and floating times. Instances that are packed are there, even where the spans do not cover
+    all that is asked.
+    """
+    if len(packed) < _HEAD.size:
+        return None
+    stamp, first, last, longest, flags, tables, since, gap = _HEAD.unpack_from(packed)
+    if stamp != _stamp():
+        return None
+    low, high = _ALWAYS[0] if start is None else start, _ALWAYS[1] if end is None else end
+    if gap and max(low, since) + gap <= high and max(low, since) + 2 * gap <= _ALWAYS[1]:
+        return True
+    local = flags & _LOCAL
+    slack = DAY if local else 0
+    _, at = _kinds(packed, tables, ())
+    for first_second, after, _, _ in _within(packed, at, low - longest - slack, high + slack):
+        begin, finish = (zone.to_instant(first_second), zone.to_instant(after)) if local else (first_second, after)
+        if begin < high and (finish > low or begin >= low):
+            return True
+    return False if flags & _WHOLE and first - _BIAS <= low and high <= last - _BIAS else None
+
+
+def _kinds(packed: bytes, tables: int, owner: Collection[str]) -> tuple[list[int | None], int]:
     """For each table what it says of the owner (None: nothing), and where the spans begin."""
     at = _HEAD.size
     kinds: list[int | None] = []
+    hashes: frozenset[bytes] = frozenset()
     for _ in range(tables):
         (count,) = _COUNT.unpack_from(packed, at)
         at += _COUNT.size
+        if not count:
+            kinds.append(None)
+            continue
+        hashes = hashes or frozenset(map(_known_hash, owner))
         end = at + count * _ENTRY.size
         entries = _ENTRY.iter_unpack(memoryview(packed)[at:end])
-        kinds.append(next((kind for hashed, kind in entries if hashed in owner), None))
+        kinds.append(next((kind for hashed, kind in entries if hashed in hashes), None))
         at = end
     return kinds, at
 
 
-def _within(
-    packed: bytes, at: int, bounds: tuple[int, int], kinds: Sequence[int | None], zone: Zone | None
-) -> Iterator[Span]:
-    """The spans that start between two bounds; ``zone``: they are local times in it."""
-    low, high = _place(packed, at, bounds[0]), _place(packed, at, bounds[1])
-    view = memoryview(packed)[at + low * _SPAN.size : at + high * _SPAN.size]
-    for first, last, kind, table in _SPAN.iter_unpack(view):
-        told = kinds[table]
-        found = kind if told is None else told
-        if found:
-            yield Span(zone.to_instant(first), zone.to_instant(last), found) if zone else Span(first, last, found)
+def _within(packed: bytes, at: int, low: int, high: int) -> Iterable[tuple[int, int, int, int]]:
+    """The spans that start at ``low`` or later and before ``high``."""
+    if len(packed) == at + _SPAN.size:  # as most objects have one
+        only = _SPAN.unpack_from(packed, at)
+        return (only,) if low <= only[0] < high else ()
+    first, last = _place(packed, at, low), _place(packed, at, high)
+    return _SPAN.iter_unpack(memoryview(packed)[at + first * _SPAN.size : at + last * _SPAN.size])
 
 
 def _place(packed: bytes, at: int, start: int) -> int:
