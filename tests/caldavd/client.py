@@ -135,6 +135,9 @@ class NamesAreEnough:
 
     store: Store
 
+    def expected(self, *, authorization: str | None, remote_address: str) -> None:
+        """Nobody is remembered."""
+
     def authenticate(
         self, *, authorization: str | None, remote_address: str, environ: Mapping[str, object]
     ) -> Authenticated | Challenge:
