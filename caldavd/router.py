@@ -25,6 +25,8 @@ MAX_SEGMENTS: Final = 32
 
 #: Segments that are their own encoding, as nearly all are: tried first, since a listing encodes thousands.
 _PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*").fullmatch
+#: What such a segment may be and no name is.
+_NO_NAMES: Final = frozenset({"", ".", ".."})
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -187,11 +189,13 @@ def plain_names(hrefs: Iterable[str], base: str) -> dict[str, str]:
     if base.count("/") > MAX_SEGMENTS:
         return {}
     size = len(base)
-    below = {href: href[size:] for href in hrefs if href.startswith(base)}
     return {
         href: name
-        for href, name in below.items()
-        if name and _PLAIN(name) and len(name) <= MAX_SEGMENT_BYTES and name not in (".", "..")
+        for href in hrefs
+        if href.startswith(base)
+        and _PLAIN(name := href[size:])
+        and name not in _NO_NAMES
+        and len(name) <= MAX_SEGMENT_BYTES
     }
 
 
