@@ -16,8 +16,10 @@ from sqlalchemy import create_engine, inspect, text
 from storage import migrations
 from storage.errors import SchemaMismatch
 from storage.open import open_store
-from storage.sql.schema import HEAD, metadata
-from storage.store import Store
+from storage.rows import NewObject
+from storage.sql.schema import ENDLESS, HEAD, metadata
+from storage.store import Store, Transaction
+from tests.storage.conftest import House
 
 
 def test_the_migrations_make_the_tables_of_the_schema(store: Store, url: str) -> None:
@@ -102,6 +104,36 @@ def test_an_older_database_keeps_what_is_in_it(tmp_path: Path) -> None:
     assert {"queue", "journal", "bookings", "freebusy_links", "held_mails"} <= set(inspect(engine).get_table_names())
     engine.dispose()
     store.close()
+
+
+def test_the_objects_of_an_older_database_are_found_by_time(house: House, url: str) -> None:
+    bounds: dict[str, tuple[int | None, int | None]] = {"short": (0, 60), "long": (0, 10**8), "endless": (0, None)}
+
+    def fill(tx: Transaction) -> None:
+        new = [(name, NewObject(b"x", "text/calendar", name, "VEVENT", *known)) for name, known in bounds.items()]
+        tx.objects.put_many(house.work, new)
+
+    def found(tx: Transaction) -> list[str]:
+        return [row.name for row in tx.objects.within(house.work.id, columns=frozenset({"name"}), start=100, end=200)]
+
+    house.locked(fill)
+    engine = create_engine(url)
+    index = "ix_objects_collection_id_extent_starts_at_ends_at_component"
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP INDEX {index}" + (" ON objects" if engine.name == "mysql" else "")))
+        connection.execute(text("ALTER TABLE objects DROP COLUMN extent"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    house.store.upgrade()
+    house.store.check_schema()
+    assert house.read(found) == ["long", "endless"]
+    assert index in {one["name"] for one in inspect(engine).get_indexes("objects")}
+    with engine.connect() as connection:
+        assert set(connection.execute(text("SELECT name, extent FROM objects")).all()) == {
+            ("short", 0),
+            ("long", 3),
+            ("endless", ENDLESS),
+        }
+    engine.dispose()
 
 
 def _upgrade(url: str) -> None:
