@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection as Members, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 from config.clock import system_clock
@@ -110,5 +111,6 @@ def differences(row: ObjectRow, new: NewObject) -> Iterator[tuple[str, object, o
             yield column, stored, computed
 
 
+@lru_cache(maxsize=16)
 def _instant(text: str) -> datetime:
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -177,9 +177,31 @@ def parse(data: bytes, *, limits: Limits = OBJECT_LIMITS) -> Component:
 
 def parse_stream(data: bytes, *, limits: Limits = STREAM_LIMITS) -> list[Component]:
     """Every VCALENDAR in ``data``, in order (RFC 5545 3.4: an iCalendar stream may hold several)."""
-    found: list[Component] = []
-    stack: list[Component] = []
-    for item in scan(data, limits=limits):
+    head = _head_of(data)
+    known = _opened(head) if head else None
+    if known is None or known.lines > limits.lines or limits.depth < _HEAD_DEPTH:
+        return _closed(_nested(scan(data, limits=limits), limits, []))
+    _check_whole(data, b"\n", limits)
+    one = known.calendar
+    calendar = Component(one.name, [*one.properties], [*one.components], one.line, one.start, one.end, one.body)
+    at = _Place(len(head), known.next_line, known.lines)
+    return _closed(_nested(_lines(data, _LOGICAL_LF, b"\n", at, limits, None), limits, [calendar]))
+
+
+def _closed(nested: tuple[list[Component], list[Component]]) -> list[Component]:
+    found, still_open = nested
+    if still_open:
+        raise ICalendarError(f"The text ends before END:{_excerpt(still_open[-1].name)}.", still_open[-1].line)
+    return found
+
+
+def _nested(
+    items: Iterable[ContentLine], limits: Limits, begun: list[Component]
+) -> tuple[list[Component], list[Component]]:
+    """The outermost components, and those of all depths that are not closed. ``begun`` is one that was open before."""
+    found: list[Component] = [*begun]
+    stack: list[Component] = [*begun]
+    for item in items:
         if item.name == "BEGIN":
             name = item.value.strip().upper()
             if not is_name(name):
@@ -206,9 +228,55 @@ def parse_stream(data: bytes, *, limits: Limits = STREAM_LIMITS) -> list[Compone
             stack[-1].properties.append(item)
         else:
             raise ICalendarError(f"The property {_excerpt(item.name)} stands outside of any component.", item.line)
-    if stack:
-        raise ICalendarError(f"The text ends before END:{_excerpt(stack[-1].name)}.", stack[-1].line)
-    return found
+    return found, stack
+
+
+# What a client writes before each of its objects, up to the end of the first VTIMEZONE, is read once: the same bytes at
+# the same place are the same lines. Nobody changes a component, so the objects of a client share that of their zone.
+
+_ANY_BEGINS: Final = b"\nBEGIN:"
+_ZONE_BEGINS: Final = b"\nBEGIN:VTIMEZONE"
+_ZONE_ENDS: Final = b"\nEND:VTIMEZONE"
+_LONGEST_HEAD: Final = 4000
+_HEAD_DEPTH: Final = 3  # VCALENDAR, VTIMEZONE, STANDARD
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A VCALENDAR that is not closed yet, the lines that were read of it, and the number of the next physical one."""
+
+    calendar: Component
+    lines: int
+    next_line: int
+
+
+def _head_of(data: bytes) -> bytes:
+    """The beginning of ``data`` up to the line behind its first VTIMEZONE; empty where anything else begins before."""
+    place = data.find(_ZONE_ENDS, 0, _LONGEST_HEAD)
+    if place < 0:
+        return b""
+    end = data.find(b"\n", place + len(_ZONE_ENDS)) + 1
+    # A line that begins with white space would belong to it.
+    is_whole = data[place + len(_ZONE_ENDS) : end] in (b"\n", b"\r\n") and data[end : end + 1].isalpha()
+    is_first = data.startswith(_ZONE_BEGINS, data.find(_ANY_BEGINS, 0, place))
+    return data[:end] if is_whole and is_first else b""
+
+
+@lru_cache(maxsize=256)
+def _opened(head: bytes) -> _Opened | None:
+    """What ``head`` opens; ``None`` where that is something else than one VCALENDAR, or where it holds an error."""
+    try:
+        items = list(scan(head))
+        found, still_open = _nested(items, OBJECT_LIMITS, [])
+    except ICalendarError:
+        return None
+    if (
+        len(found) != 1
+        or len(still_open) != 1
+        or any(part.components for zone in found[0].components for part in zone.components)
+    ):
+        return None
+    return _Opened(found[0], len(items), 1 + head.count(b"\n"))
 
 
 def scan(
@@ -222,17 +290,39 @@ def scan(
     Raises ICalendarError at the first line that is none; or, with ``on_fault``, calls it with the error and the byte
     offsets of that line, and goes on.
     """
+    pattern, eol = (_LOGICAL_LF, b"\n") if b"\n" in data else (_LOGICAL_CR, b"\r")
+    _check_whole(data, eol, limits)
+    opening = _OPENING.match(data)
+    start = opening.end() if opening else 0
+    return _lines(data, pattern, eol, _Place(start, 1 + data.count(eol, 0, start), 0), limits, on_fault)
+
+
+def _check_whole(data: bytes, eol: bytes, limits: Limits) -> None:
     if len(data) > limits.size:
         raise ICalendarError(
             f"The text has {len(data)} bytes; the limit is {limits.size}.", condition="max-resource-size"
         )
-    pattern, eol = (_LOGICAL_LF, b"\n") if b"\n" in data else (_LOGICAL_CR, b"\r")
     if b"\0" in data:
         raise ICalendarError("There is a NUL character in this line.", data.count(eol, 0, data.index(b"\0")) + 1)
-    opening = _OPENING.match(data)
-    start = opening.end() if opening else 0
-    number = 1 + data.count(eol, 0, start)
-    count = 0
+
+
+class _Place(NamedTuple):
+    """Where scanning begins: the offset, the number of the physical line there, and the content lines before it."""
+
+    start: int
+    line: int
+    before: int
+
+
+def _lines(
+    data: bytes,
+    pattern: re.Pattern[bytes],
+    eol: bytes,
+    place: _Place,
+    limits: Limits,
+    on_fault: Callable[[ICalendarError, int, int], None] | None,
+) -> Iterator[ContentLine]:
+    start, number, count = place
     for match in pattern.finditer(data, start):
         raw = match[0]
         breaks = raw.count(eol)

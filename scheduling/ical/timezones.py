@@ -231,6 +231,8 @@ class DefinedZone:
 
 
 _definitions: dict[bytes, DefinedZone | None] = {}
+#: By the identity of the component: many objects share one (``lines``).
+_of_components: dict[int, tuple[Component, DefinedZone | None]] = {}
 
 
 def defined(component: Component) -> Zone | None:
@@ -238,6 +240,15 @@ def defined(component: Component) -> Zone | None:
 
     Cached by content.
     """
+    known = _of_components.get(id(component))
+    if known is None or known[0] is not component:
+        if len(_of_components) >= CACHED_DEFINITIONS:
+            _of_components.clear()
+        known = _of_components[id(component)] = component, _by_content(component)
+    return known[1]
+
+
+def _by_content(component: Component) -> DefinedZone | None:
     hashed = blake2b(digest_size=16)
     for part in component.walk():
         hashed.update(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from scheduling.ical.lines import (
+    OBJECT_LIMITS,
     Component,
     ContentLine,
     ICalendarError,
@@ -382,6 +383,104 @@ def test_whatever_the_bytes_parsing_ends_in_components_or_an_icalendar_error(sou
             for line in inner.properties:
                 (again,) = scan(source[line.start : line.end])
                 assert (again.name, again.params, again.value) == (line.name, line.params, line.value)
+
+
+# --- what texts begin with -------------------------------------------------------------------------------------------
+
+
+def _outcome(source: bytes, limits: Limits = OBJECT_LIMITS) -> object:
+    try:
+        return parse_stream(source, limits=limits)
+    except ICalendarError as caught:
+        return caught.message, caught.line, caught.condition
+
+
+def _both_ways(source: bytes, limits: Limits = OBJECT_LIMITS) -> None:
+    """A beginning that is known already is read as one that is not: components, places and errors."""
+    found = [_outcome(source, limits), _outcome(source, limits)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scheduling.ical.lines._head_of", lambda _: b"")
+        plain = _outcome(source, limits)
+    assert found == [plain, plain]
+
+
+_ZONE = b"BEGIN:VTIMEZONE\nTZID:Z\nBEGIN:STANDARD\nDTSTART:19700101T000000\nEND:STANDARD\nEND:VTIMEZONE\n"
+_BEGIN, _EVENT, _END = b"BEGIN:VCALENDAR\nVERSION:2.0\n", b"BEGIN:VEVENT\nUID:1\nEND:VEVENT\n", b"END:VCALENDAR\n"
+BEGINNINGS = {
+    "plain": _BEGIN + _ZONE + _EVENT + _END,
+    "CRLF": (_BEGIN + _ZONE + _EVENT + _END).replace(b"\n", b"\r\n"),
+    "CR CR LF": (_BEGIN + _ZONE + _EVENT + _END).replace(b"\n", b"\r\r\n"),
+    "byte order mark and blank lines": b"\xef\xbb\xbf\n\n" + _BEGIN + b"\n" + _ZONE + _EVENT + _END,
+    "lower case": (_BEGIN + _ZONE + _EVENT + _END).lower(),
+    "two zones": _BEGIN + _ZONE + _ZONE.replace(b"TZID:Z", b"TZID:Y") + _EVENT + _END,
+    "a zone behind": _BEGIN + _EVENT + _ZONE + _END,
+    "the end is folded": _BEGIN + _ZONE + b" X\n" + _EVENT + _END,
+    "a blank line and a fold": _BEGIN + _ZONE + b"\n X\n" + _EVENT + _END,
+    "two calendars": _BEGIN + _ZONE + _END + _BEGIN + _ZONE + _END,
+    "a calendar without a zone first": _BEGIN + _END + _BEGIN + _ZONE + _END,
+    "no calendar": _ZONE + _EVENT,
+    "nothing behind": _BEGIN + _ZONE,
+    "NUL behind": _BEGIN + _ZONE + b"X:\0\n" + _END,
+    "an error before": b"BEGIN:VCALENDAR\nX\n" + _ZONE + _END,
+    "an error behind": _BEGIN + _ZONE + b"X\n" + _END,
+    "a zone that is not begun": _BEGIN + b"END:VTIMEZONE\n" + _EVENT + _END,
+    "a zone in another component": _BEGIN + b"BEGIN:VEVENT\n" + _ZONE + b"END:VEVENT\n" + _END,
+    "deep in the zone": _BEGIN + _ZONE.replace(b"END:STANDARD", b"BEGIN:A\nBEGIN:B\nEND:B\nEND:A\nEND:STANDARD") + _END,
+}
+
+
+@pytest.mark.parametrize("source", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_a_beginning_that_is_known_is_read_as_before(source: bytes) -> None:
+    _both_ways(source)
+
+
+@pytest.mark.parametrize("path", FILES, ids=sample_id)
+def test_real_files_with_a_known_beginning_are_read_as_before(path: object) -> None:
+    _both_ways(path.read_bytes())  # type: ignore[attr-defined]
+
+
+pieces = st.lists(
+    st.sampled_from(
+        [
+            b"BEGIN:VCALENDAR",
+            b"END:VCALENDAR",
+            _ZONE.strip(),
+            b"BEGIN:VTIMEZONE",
+            b"END:VTIMEZONE",
+            b" x",
+            b"",
+            b"A:1",
+            b"A",
+        ]
+    ),
+    max_size=12,
+)
+
+
+@given(pieces, st.sampled_from([b"\n", b"\r\n", b"\r"]))
+@settings(max_examples=300)
+def test_any_beginning_is_read_as_before(pieces: list[bytes], eol: bytes) -> None:
+    _both_ways(eol.join([b"BEGIN:VCALENDAR", *pieces]).replace(b"\n", eol))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [*(Limits(lines=lines) for lines in range(15)), *(Limits(depth=n) for n in range(5)), Limits(size=100)],
+    ids=str,
+)
+def test_limits_count_for_a_known_beginning(limits: Limits) -> None:
+    assert _outcome(BEGINNINGS["plain"]) == _outcome(BEGINNINGS["plain"])
+    _both_ways(BEGINNINGS["plain"], limits)
+
+
+def test_the_objects_of_a_client_share_their_zone() -> None:
+    first, second = (parse(BEGINNINGS["plain"].replace(b"UID:1", uid)) for uid in (b"UID:1", b"UID:2"))
+    assert first.components[0] is second.components[0]
+    assert first.components[1] != second.components[1]
+    assert first.properties is not second.properties
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
