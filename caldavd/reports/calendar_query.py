@@ -9,9 +9,11 @@ conformance/rfc/4791.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from caldavd import filters
 from caldavd.access import READ
+from caldavd.batches import batches
 from caldavd.calendardata import DataRequest, described, read_asked
 from caldavd.context import Context
 from caldavd.errors import VALID_FILTER, failed
@@ -24,6 +26,7 @@ from caldavd.xml.parse import Element, child
 from scheduling.ical import filter as ical_filter, lines
 from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.lines import ICalendarError
+from scheduling.ical.spans import is_within
 from scheduling.ical.timezones import Zone
 from storage.rows import OBJECT_COLUMNS, ObjectRow
 
@@ -51,10 +54,11 @@ def _answer(
     data: DataRequest | None,
 ) -> Iterator[bytes]:
     zone = zone_of_query(context, root)
-    columns = WITH_BODY if data is not None else OBJECT_COLUMNS
+    columns = (WITH_BODY if data is not None else OBJECT_COLUMNS) | {"spans"}
     for calendar, candidates in _candidates(context, resource, query, columns):
         floating = zone or zone_of_calendar(context, calendar)
-        found = _passing(context, candidates, query, floating, columns)
+        parts = batches(candidates)
+        found = chain.from_iterable(_passing(context, part, query, floating, columns) for part in parts)
         yield from described(context, found, root, asked, data, _always(floating))
 
 
@@ -67,19 +71,22 @@ def _passing(
 ) -> list[Resource]:
     """Those that the filter lets pass, in their order. Only the texts of those are read that the rows cannot decide."""
     simple = ical_filter.only_time(query)
-    found = [(one, simple is not None and _is_certain(one.row, *simple)) for one in candidates]
+    if simple is None or simple[0] != "VEVENT":
+        found: list[tuple[Resource, bool | None]] = [(one, None) for one in candidates]
+    else:
+        found = [(one, _told(one.row, simple[1], floating)) for one in candidates]
     if "body" not in columns:
-        _read_bodies(context, [one for one, certain in found if not certain])
-    return [one for one, certain in found if certain or _passes(one, query, floating)]
+        _read_bodies(context, [one for one, told in found if told is None])
+    return [one for one, told in found if (_passes(one, query, floating) if told is None else told)]
 
 
-def _is_certain(row: ObjectRow, component: str, span: ical_filter.TimeRange) -> bool:
-    return (
-        component == "VEVENT" == row.component
-        and not row.recurs
-        and row.digest_version == DIGEST_VERSION
-        and ical_filter.lies_within(span, row.starts_at, row.ends_at)
-    )
+def _told(row: ObjectRow, span: ical_filter.TimeRange, floating: Zone) -> bool | None:
+    """Whether a VEVENT overlaps the range, by its row alone; None: its text has to be asked."""
+    if row.component != "VEVENT" or row.digest_version != DIGEST_VERSION:
+        return None
+    if not row.recurs and ical_filter.lies_within(span, row.starts_at, row.ends_at):
+        return True
+    return is_within(row.spans, span.start, span.end, floating)
 
 
 def _read_bodies(context: Context, resources: Sequence[Resource]) -> None:

@@ -319,6 +319,10 @@ _AT_THE_EDGES = {
     "gone": "DTSTART:20260310T100000Z\r\nEXDATE:20260310T100000Z\r\n",
     "all-gone": "DTSTART:20260310T100000Z\r\nRRULE:FREQ=HOURLY;COUNT=2\r\nEXDATE:20260310T100000Z,20260310T110000Z\r\n",
     "again": "DTSTART:20260303T100000Z\r\nDTEND:20260303T110000Z\r\nRRULE:FREQ=WEEKLY;COUNT=2\r\n",
+    "for-ever": "DTSTART:19900101T100000Z\r\nDTEND:19900101T110000Z\r\nRRULE:FREQ=DAILY\r\n",
+    "on-mondays": "DTSTART:20200106T100000Z\r\nDTEND:20200106T110000Z\r\nRRULE:FREQ=WEEKLY\r\n",
+    "on-free-tuesdays": "DTSTART;VALUE=DATE:20200107\r\nTRANSP:TRANSPARENT\r\nRRULE:FREQ=WEEKLY\r\n",
+    "too-often": "DTSTART:20260301T003000Z\r\nDURATION:PT1M\r\nRRULE:FREQ=HOURLY;UNTIL=20260401T000000Z\r\n",
 }
 
 
@@ -328,19 +332,19 @@ def test_what_rows_decide_is_what_texts_say(u1: Client, monkeypatch: pytest.Monk
         body = event(name).replace("DTSTART:20260310T120000Z\r\nDURATION:PT1H\r\n", times)
         assert body.count("DTSTART") == 1
         assert u1.put(f"/calendars/u1/calendar/{name}.ics", body).status == 201
-    decided: list[bool] = []
+    decided: list[bool | None] = []
 
-    def watched(*args: Any) -> bool:
-        decided.append(certain(*args))
+    def watched(*args: Any) -> bool | None:
+        decided.append(told(*args))
         return decided[-1]
 
-    def undecided(*_: Any) -> bool:
-        return False
+    def undecided(*_: Any) -> None:
+        return None
 
-    certain = calendar_query._is_certain
+    told = calendar_query._told
     answers = []
     for way in (watched, undecided):
-        monkeypatch.setattr(calendar_query, "_is_certain", way)
+        monkeypatch.setattr(calendar_query, "_told", way)
         for data in ("", "<C:calendar-data/>"):
             span = '<C:time-range start="20260310T000000Z" end="20260311T000000Z"/>'
             inner = f'<C:comp-filter name="VEVENT">{span}</C:comp-filter>'
@@ -348,8 +352,9 @@ def test_what_rows_decide_is_what_texts_say(u1: Client, monkeypatch: pytest.Monk
     assert answers[0].body == answers[2].body
     assert answers[1].body == answers[3].body
     assert names(answers[0]) == names(answers[1])
-    assert {True, False} <= set(decided)
+    assert {True, False, None} == set(decided)
     found = {name.removesuffix(".ics") for name in names(answers[0])}
     assert {"inside", "over-the-start", "up-to-the-end", "a-moment-at-the-start", "again", "alarm-after"} <= found
+    assert {"for-ever", "on-free-tuesdays", "too-often"} <= found
     gone = {"up-to-the-start", "from-the-end", "a-moment-at-the-end", "a-moment-at-the-end-with-alarm", "gone"}
-    assert not found & (gone | {"all-gone", "alarm-inside-only"})
+    assert not found & (gone | {"all-gone", "alarm-inside-only", "on-mondays"})
