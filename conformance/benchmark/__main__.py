@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from conformance import server
-from conformance.benchmark import growth
+from conformance.benchmark import growth, scaling
 from conformance.benchmark.peers import PEERS, Missing, Running, caldavd, running
 from conformance.benchmark.report import Figures, chart, ratio, table
 from conformance.benchmark.wire import Connection, Login, Spent, WrongAnswer, one_by_one, side_by_side
@@ -156,6 +156,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all servers (default 5)")
     parser.add_argument("--servers", default=",".join(PEERS), help=f"which of {', '.join(PEERS)} (default: all)")
     parser.add_argument("--growth", action="store_true", help="caldavd alone, with calendars of several sizes")
+    parser.add_argument("--scaling", action="store_true", help="caldavd alone, with several workers and connections")
+    parser.add_argument(
+        "--postgresql", default=scaling.POSTGRESQL, help="for --scaling: a server where databases can be made"
+    )
     parser.add_argument("--only", default="", help="workloads whose title holds this text")
     parser.add_argument("--keep", action="store_true", help="keep the table and the chart in conformance/results/")
     chosen = parser.parse_args()
@@ -168,6 +172,10 @@ def main() -> int:
         sizes = growth.SIZES[:2] if chosen.quick else growth.SIZES
         lines = [*described(rounds), *grown(sizes, rounds, 0.3 if chosen.quick else 1, chosen.only)]
         return _done(lines, "growth", keep=chosen.keep)
+    if chosen.scaling:
+        scale = 0.3 if chosen.quick else 1
+        lines = [*described(rounds)[:1], *scaling.told(rounds, scale, chosen.postgresql, progress)]
+        return _done(lines, "scaling", keep=chosen.keep)
     workloads = [one for one in WORKLOADS if chosen.only.lower() in one.title.lower()]
     lines = [f"{count:,} events in one calendar. `ratio`: to the best of the others.", *described(rounds)]
     lines += machine(1 if chosen.quick else 3)

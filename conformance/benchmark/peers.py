@@ -76,6 +76,10 @@ class Running:
         """The most resident memory that any of its processes has had since ``forget_peak``, bytes."""
         return max((_most_resident(pid) for pid in _tree(self.pid)), default=0)
 
+    def cpu(self) -> float:
+        """The CPU that all of its processes have taken so far, seconds (in steps of a tick, 10 ms as a rule)."""
+        return sum(_ticks(pid) for pid in _tree(self.pid)) / os.sysconf("SC_CLK_TCK")
+
 
 def _tree(pid: int) -> Iterator[int]:
     yield pid
@@ -85,6 +89,14 @@ def _tree(pid: int) -> Iterator[int]:
         return
     for child in children:
         yield from _tree(int(child))
+
+
+def _ticks(pid: int) -> int:
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(words[11]) + int(words[12])
 
 
 def _resident(pid: int) -> int:
@@ -104,9 +116,12 @@ def _most_resident(pid: int) -> int:
 
 
 @contextmanager
-def caldavd(workers: int = 0) -> Iterator[Running]:
-    """This server on SQLite with durable writes, with so many workers (0: one for each core)."""
-    with server.start(workers=workers or _workers()) as running:
+def caldavd(workers: int = 0, *, database: str = "", busy: bool = True) -> Iterator[Running]:
+    """This server with durable writes, with so many workers (0: one for each core).
+
+    ``database`` is an SQLAlchemy URL (default: SQLite); ``busy``: whether ``PEOPLE`` have meetings.
+    """
+    with server.start(workers=workers or _workers(), database=database) as running:
         port = int(running.url.rsplit(":", 1)[1].strip("/"))
         home = "/calendars/user01/"
         found = Running(
@@ -119,7 +134,8 @@ def caldavd(workers: int = 0) -> Iterator[Running]:
             [f"mailto:{name}@example.com" for name in PEOPLE],
             running.config,
         )
-        _fill_people([(Login(port, name, name), f"/calendars/{name}/calendar/") for name in PEOPLE])
+        if busy:
+            _fill_people([(Login(port, name, name), f"/calendars/{name}/calendar/") for name in PEOPLE])
         yield found
 
 
