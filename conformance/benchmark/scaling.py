@@ -106,8 +106,8 @@ class _Server:
 def told(rounds: int, scale: float, postgresql: str, progress: Callable[[str, int, int], None]) -> list[str]:
     """The report. ``postgresql`` is the URL of a server on which databases can be made. Raises WrongAnswer."""
     lines = [
-        f"{_EVENTS:,} events in one calendar, median of {rounds} rounds. `net`: `8 / 1` without what the client's own CPU",
-        f"took of the {_CORES} cores (conformance/benchmark/scaling.py says how). `CPU`: caldavd's own, ms a request.",
+        f"{_EVENTS:,} events in one calendar, median of {rounds} rounds. `net`: `8 / 1` without the client's own share",
+        f"of the {_CORES} cores (conformance/benchmark/scaling.py says how). `CPU`: caldavd's own, ms a request.",
     ]
     with ExitStack() as stack:
         servers = []
