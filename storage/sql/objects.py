@@ -141,10 +141,6 @@ def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
     statement = select(*columns_of(columns))
     if by == "name":
         return statement.where(objects.c.collection_id == bindparam("collection"), objects.c.name == bindparam("name"))
-    if by == "ids":
-        return statement.where(
-            objects.c.collection_id == bindparam("collection"), objects.c.id.in_(bindparam("ids", expanding=True))
-        ).order_by(objects.c.id)
     if by == "uid":
         return statement.where(
             objects.c.collection_id == bindparam("collection"), objects.c.uid_hash == bindparam("uid_hash")
@@ -163,6 +159,12 @@ def _by_names(columns: frozenset[str]) -> DirectAmong:
     # all that it holds of the collection instead of looking the names up.
     statement = select(*columns_of(columns, frozenset({"name", "size"})))
     return DirectAmong(statement.where(objects.c.collection_id == bindparam("collection")), objects.c.name)
+
+
+@lru_cache(maxsize=64)
+def _by_ids(columns: frozenset[str]) -> DirectAmong:
+    statement = select(*columns_of(columns, frozenset({"collection_id"})))
+    return DirectAmong(statement.order_by(objects.c.id), objects.c.id)
 
 
 @lru_cache(maxsize=256)
@@ -309,10 +311,10 @@ class SqlObjects:
         where["start"] = ALWAYS[0] if start is None else start
         where["end"] = ALWAYS[1] if end is None else end
         ids = sorted(row.id for row in choosing(len(components)).all(self._tx, where))
-        statement = _reading("ids", columns)
         for batch in batches(ids):
-            rows = self._tx.execute(statement, {"collection": collection_id, "ids": batch}).all()
-            yield from cast("Sequence[ObjectRow]", rows)
+            rows = _by_ids(columns).all(self._tx, {}, batch)
+            # Not asked of the database: SQLite would then look through the collection, and not for the ids.
+            yield from (row for row in rows if row.collection_id == collection_id)
 
     def scan(
         self, wanted: Mapping[str, Members[int]], *, columns: frozenset[str], start: int, end: int
