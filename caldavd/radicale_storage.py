@@ -44,7 +44,7 @@ PLUGIN_CONFIG_SCHEMA: Final = {
     "storage": {"url": {"value": "", "type": str, "help": "database, as in caldavd (default: in filesystem_folder)"}}
 }
 _SYNC: Final = "http://radicale.org/ns/sync/"
-_COLUMNS: Final = frozenset({"etag", "modified", "component", "body"})
+_COLUMNS: Final = frozenset({"name", "uid", "etag", "modified", "component", "body"})
 _PAGE: Final = 500
 #: Radicale's tags and the kinds of collection that stand for them; an address book is a plain collection with a tag.
 _KINDS: Final = {"VCALENDAR": CollectionKind.CALENDAR, "VSUBSCRIBED": CollectionKind.SUBSCRIBED}
@@ -113,10 +113,9 @@ class Stored(BaseCollection):
 
     def get_all(self) -> Iterator[radicale_item.Item]:
         """All items, read in pages."""
-        columns = _COLUMNS | {"name", "uid", "size"}
 
         def page(tx: Transaction, after: str) -> Sequence[ObjectRow]:
-            return tx.objects.page(self.row.id, columns=columns, after=after, limit=_PAGE)
+            return tx.objects.page(self.row.id, columns=_COLUMNS, after=after, limit=_PAGE)
 
         after = ""
         while rows := self._storage.ask(partial(page, after=after)):

@@ -151,7 +151,7 @@ def _put_many(tx: Transaction, owner: str, calendar: str, names: list[str]) -> l
     home = tx.homes.lock_of([owner])[owner]
     collection = _found(tx, owner, calendar).collection
     tx.objects.put_many(collection, [(name, NewObject(name.encode(), "text/calendar")) for name in names])
-    rows = tx.objects.by_names(collection.id, names, columns=ETAG)
+    rows = tx.objects.by_names(collection.id, names, columns=ETAG | {"number"})
     return [Written(home.id, collection.id, name, row.number, row.etag) for name, row in rows.items()]
 
 
