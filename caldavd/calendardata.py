@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from caldavd import filters, formats
+from caldavd.batches import batches
 from caldavd.context import Context
 from caldavd.errors import NUMBER_OF_MATCHES_WITHIN_LIMITS, SUPPORTED_CALENDAR_DATA, bad_request, failed
 from caldavd.kinds import ICALENDAR, Kind
@@ -115,7 +116,7 @@ def from_rows(asked: tuple[str, ...], data: DataRequest | None) -> Mapping[Kind,
 
 def described(
     context: Context,
-    found: list[Resource],
+    found: Iterable[Resource],
     root: Element,
     asked: tuple[str, ...],
     data: DataRequest | None,
@@ -141,10 +142,10 @@ def described(
 
 def _from_rows(context: Context, found: Iterable[Resource], listings: Mapping[Kind, DataListing]) -> Iterator[bytes]:
     for _, group in groupby(found, key=lambda one: one.collection.id):
-        members = list(group)
-        one = members[0]
-        base = context.router.below_home(one.owner, one.collection.path, collection=True)
-        yield from listings[one.kind].responses(base, [member.row for member in members])
+        for members in batches(group):
+            one = members[0]
+            base = context.router.below_home(one.owner, one.collection.path, collection=True)
+            yield from listings[one.kind].responses(base, [member.row for member in members])
 
 
 #: An object as it was stored.

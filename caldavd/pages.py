@@ -66,7 +66,7 @@ it this address and your user name: <code>{address}</code></p>
 
 def collection_page(context: Context, resource: Resource) -> Response:
     """A short page that a person can read: what is here, and what to type into a client."""
-    below = members(context, resource)
+    below = list(members(context, resource))
     load_stored(context, below, [(DAV_NS, "displayname")])
     items = "".join(f'<li><a href="{escape(one.href)}">{escape(displayname(one))}</a></li>' for one in below)
     title = f"Calendars of {resource.owner}" if resource.owner else "caldavd"

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from tempfile import TemporaryFile
 from threading import Semaphore
-from typing import Final, TypeVar
+from typing import Final
 
+from caldavd.batches import batches
 from caldavd.errors import DavError
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -92,18 +91,12 @@ class Spool:
 
 def spooled(pieces: Iterable[bytes]) -> bytes | Spool:
     """A body of these pieces: in memory, or in a file where it is longer than ``IN_MEMORY``."""
-    return _kept(map(b"".join, _some(pieces)))
+    return _kept(map(b"".join, batches(pieces, _TOGETHER)))
 
 
 def spooled_text(pieces: Iterable[str]) -> bytes | Spool:
     """The same of text, in UTF-8."""
-    return _kept("".join(some).encode() for some in _some(pieces))
-
-
-def _some(pieces: Iterable[T]) -> Iterator[list[T]]:
-    source = iter(pieces)
-    while some := list(islice(source, _TOGETHER)):
-        yield some
+    return _kept("".join(some).encode() for some in batches(pieces, _TOGETHER))
 
 
 def _kept(pieces: Iterator[bytes]) -> bytes | Spool:

@@ -7,7 +7,7 @@ another one is an ``AttributeError``, which is a bug in the caller and not a sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
@@ -434,6 +434,15 @@ class Delta:
     removed: Sequence[str]
     reached: int
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """All changes in one collection, as in a :class:`Delta`; ``changed`` are read as they are wanted, and once."""
+
+    changed: Iterator[ObjectRow]
+    removed: Sequence[str]
+    reached: int
 
 
 @dataclass(frozen=True, slots=True)

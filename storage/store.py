@@ -40,6 +40,7 @@ from storage.rows import (
     Put,
     Spared,
     StoredProperty,
+    Walk,
 )
 
 T = TypeVar("T")
@@ -219,6 +220,12 @@ class Objects(Protocol):
         Whoever goes through a collection by pages meets each member once that keeps its name meanwhile.
         """
 
+    def each(self, collection_id: int, *, columns: frozenset[str]) -> Iterator[ObjectRow]:
+        """All members as one statement finds them, read as they are wanted; ``name`` and ``number`` are always there.
+
+        Nothing else may be asked of the transaction before the last row.
+        """
+
     def within(
         self,
         collection_id: int,
@@ -316,6 +323,9 @@ class Changes(Protocol):
         ``limit`` counts changed and removed members together. ``name`` and ``number`` are always among the columns.
         A ``base`` above the collection's revision is not one of ours: ``TokenTooOld`` as well.
         """
+
+    def walk(self, collection_id: int, *, base: int, cursor: int, columns: frozenset[str]) -> Walk:
+        """As ``since`` without a limit, for any number of members: the rows are read a page at a time."""
 
     def since_below(
         self,

@@ -10,6 +10,7 @@ from typing import Final
 
 from caldavd import kinds
 from caldavd.access import READ
+from caldavd.batches import batches
 from caldavd.context import Context
 from caldavd.errors import PROPFIND_FINITE_DEPTH, bad_request, failed
 from caldavd.kinds import CALENDAR, HOME, HOMES, INBOX, PLAIN, PRINCIPALS, ROOT
@@ -35,13 +36,10 @@ def run(context: Context, resource: Resource) -> Response:
         message = 'PROPFIND with Depth "infinity" (or none) is not done on collections: use "0" or "1".'
         raise failed(PROPFIND_FINITE_DEPTH, message=message)
     preferences = context.request.preferences
-    resources: list[Resource] = []
-    if not (preferences.depth_noroot and depth):
-        resources.append(resource)
+    itself = () if preferences.depth_noroot and depth else (resource,)
     asked = _asked_of(context)
     told = _told(context, resource, asked) if depth else None
-    if depth and told is None:
-        resources += members(context, resource)
+    resources = chain(itself, members(context, resource)) if depth and told is None else itself
     body = multistatus(chain(_answer(context, resources, asked, minimal=preferences.minimal), told or ()))
     headers = preferences.applied("return=minimal", "depth-noroot") | {"Vary": "Brief, Prefer"}
     return xml(207, body, headers)
@@ -98,12 +96,10 @@ def _told(context: Context, resource: Resource, asked: Asked) -> Iterator[str] |
     how = listing(kinds.OF_MEMBER[resource.collection.kind], asked.names)
     if how is None:
         return None
-    found = resource.collection
-    delta = context.tx.changes.since(found.id, base=found.revision, cursor=0, limit=None, columns=how.columns)
-    return how.responses(resource.href, delta.changed)
+    return how.responses(resource.href, context.tx.objects.each(resource.collection.id, columns=how.columns))
 
 
-def _answer(context: Context, resources: list[Resource], asked: Asked, *, minimal: bool) -> Iterable[str]:
+def _answer(context: Context, resources: Iterable[Resource], asked: Asked, *, minimal: bool) -> Iterable[str]:
     if asked.form == _PROP:
         return responses(context, resources, asked.names, minimal=minimal)
     if asked.form == _ALLPROP:
@@ -116,10 +112,9 @@ def asked_names(prop: Element) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag_of(found) for found in children(prop)))
 
 
-def all_properties(context: Context, resources: list[Resource], *, include: tuple[str, ...] = ()) -> Iterator[str]:
+def all_properties(context: Context, resources: Iterable[Resource], *, include: tuple[str, ...] = ()) -> Iterator[str]:
     """A response each with all dead properties, the live ones that ``allprop`` covers, and what ``include`` adds."""
-    load_stored(context, resources, None)
-    for resource in resources:
+    for resource in _with_stored(context, resources):
         names = REGISTRY.names(resource.kind, only_allprop=True)
         dead = tuple(
             name for name in (clark(*key) for key in resource.stored) if REGISTRY.find(name, resource.kind) is None
@@ -130,24 +125,29 @@ def all_properties(context: Context, resources: list[Resource], *, include: tupl
         yield prop_response(resource.href, result.found, missing, forbidden=result.forbidden)
 
 
-def property_names(context: Context, resources: list[Resource]) -> Iterator[str]:
+def property_names(context: Context, resources: Iterable[Resource]) -> Iterator[str]:
     """A response each with the names of all its properties (``propname``)."""
-    load_stored(context, resources, None)
-    for resource in resources:
+    for resource in _with_stored(context, resources):
         yield names_response(context, resource)
 
 
-def members(context: Context, resource: Resource) -> list[Resource]:
-    """The members that the asker may know of."""
+def _with_stored(context: Context, resources: Iterable[Resource]) -> Iterator[Resource]:
+    for together in batches(resources):
+        load_stored(context, together, None)
+        yield from together
+
+
+def members(context: Context, resource: Resource) -> Iterator[Resource]:
+    """The members that the asker may know of, read as they are wanted."""
     router = context.router
     if resource.kind is ROOT:
-        places = (Location(Space.PRINCIPALS), Location(Space.HOMES))
-        return [resolve(context.tx, router, place) for place in places]
+        for place in (Location(Space.PRINCIPALS), Location(Space.HOMES)):
+            yield resolve(context.tx, router, place)
     if resource.kind is PRINCIPALS:
-        return [of_principal(router, one) for one in all_principals(context)]
+        for principal in all_principals(context):
+            yield of_principal(router, principal)
     if resource.kind is HOMES:
-        return homes(context)
-    result: list[Resource] = []
+        yield from homes(context)
     if resource.kind in (HOME, PLAIN):
         below = context.tx.collections.children(resource.collection.id)
         context.access.preload([*resource.chain, *below])
@@ -155,10 +155,9 @@ def members(context: Context, resource: Resource) -> list[Resource]:
             if one.kind in kinds.OF_COLLECTION:
                 found_one = of_collection(router, resource.owner, resource.home, (*resource.chain, one))
                 if context.access.listed(found_one):
-                    result.append(found_one)
+                    yield found_one
     if resource.kind in (HOME, PLAIN, CALENDAR, INBOX) and context.access.has(resource, READ):
-        result += objects_of(context, resource)
-    return result
+        yield from objects_of(context, resource)
 
 
 def all_principals(context: Context) -> Iterator[Principal]:

@@ -7,10 +7,11 @@ is a dead property (RFC 4918 section 4.2): stored and returned as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from caldavd.batches import batches
 from caldavd.context import Context
 from caldavd.kinds import KINDS, Kind
 from caldavd.resources import Resource
@@ -259,19 +260,20 @@ def prepare(context: Context, resources: Sequence[Resource], asked: tuple[str, .
 
 def responses(
     context: Context,
-    resources: Sequence[Resource],
+    resources: Iterable[Resource],
     asked: tuple[str, ...],
     *,
     minimal: bool,
     extra: Callable[[Resource], str] | None = None,
-) -> Iterable[str]:
+) -> Iterator[str]:
     """One ``D:response`` a resource, in order; ``extra`` renders what a report adds to the properties found."""
-    plans = prepare(context, resources, asked)
-    for resource in resources:
-        result = render(context, resource, plans[resource.kind])
-        missing = () if minimal else result.missing
-        found = result.found + extra(resource) if extra is not None else result.found
-        yield prop_response(resource.href, found, missing, forbidden=result.forbidden)
+    for together in batches(resources):
+        plans = prepare(context, together, asked)
+        for resource in together:
+            result = render(context, resource, plans[resource.kind])
+            missing = () if minimal else result.missing
+            found = result.found + extra(resource) if extra is not None else result.found
+            yield prop_response(resource.href, found, missing, forbidden=result.forbidden)
 
 
 def names_response(context: Context, resource: Resource) -> str:

@@ -25,7 +25,7 @@ from caldavd.xml.fragment import element, text
 from caldavd.xml.multistatus import multistatus, status_response
 from caldavd.xml.names import dav
 from caldavd.xml.parse import Element, child, text_of
-from storage.rows import OBJECT_COLUMNS, Collection
+from storage.rows import OBJECT_COLUMNS, Collection, Delta, Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Page:
     ``told`` are the responses about what changed, where they were made without resources.
     """
 
-    changed: list[Resource]
+    changed: Iterable[Resource]
     removed: list[str]
     token: SyncToken
     truncated: bool
@@ -87,21 +87,29 @@ def _page(
     if resource.kind in (CALENDAR, INBOX):
         how = listing(kinds.OF_MEMBER[resource.collection.kind], asked)
         columns = OBJECT_COLUMNS if how is None else how.columns
-        delta = context.tx.changes.since(
-            resource.collection.id, base=start.base, cursor=start.cursor, limit=limit, columns=columns
-        )
+        delta = _changes(context, resource, start, limit, columns)
         gone = [
             context.router.below_home(resource.owner, (*resource.names, name), collection=False)
             for name in delta.removed
         ]
-        reached = _reached(start, delta.reached, delta.truncated)
+        truncated = isinstance(delta, Delta) and delta.truncated
+        reached = _reached(start, delta.reached, truncated)
         if how is not None:
-            return Page([], gone, reached, delta.truncated, how.responses(resource.href, delta.changed))
-        changed = [
+            return Page((), gone, reached, truncated, how.responses(resource.href, delta.changed))
+        changed = (
             of_object(context.router, resource.owner, resource.home, resource.chain, row) for row in delta.changed
-        ]
-        return Page(changed, gone, reached, delta.truncated)
+        )
+        return Page(changed, gone, reached, truncated)
     return _page_below(context, resource, start, limit, level)
+
+
+def _changes(
+    context: Context, resource: Resource, start: SyncToken, limit: int | None, columns: frozenset[str]
+) -> Delta | Walk:
+    changes, id_ = context.tx.changes, resource.collection.id
+    if limit is None:
+        return changes.walk(id_, base=start.base, cursor=start.cursor, columns=columns)
+    return changes.since(id_, base=start.base, cursor=start.cursor, limit=limit, columns=columns)
 
 
 def _reached(start: SyncToken, reached: int, truncated: bool) -> SyncToken:  # noqa: FBT001

@@ -8,7 +8,7 @@ reads the removals: where they were forgotten in between, it shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from sqlalchemy import Row, Select, and_, bindparam, false, or_, select
 
 from storage.errors import NotFound, TokenTooOld
-from storage.rows import Collection, CollectionKind, Delta, HomeDelta, ObjectRow
+from storage.rows import Collection, CollectionKind, Delta, HomeDelta, ObjectRow, Walk
+from storage.sql.direct import Direct
 from storage.sql.names import below, joined, split
 from storage.sql.objects import columns_of
 from storage.sql.schema import collections, objects, removals
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _ALWAYS = frozenset({"name", "number"})
 #: As good as no limit, and a number that every database takes for one.
 _ALL = 2**62
+#: Rows that ``walk`` reads at a time.
+_PAGE = 2000
 
 _REMOVED = (
     select(collections.c.revision, collections.c.floor, removals.c.number, removals.c.name, removals.c.was_collection)
@@ -89,8 +92,8 @@ _CHILDREN = (
 
 
 @lru_cache(maxsize=256)
-def _changed(columns: frozenset[str]) -> Select[Any]:
-    return (
+def _changed(columns: frozenset[str]) -> Direct:
+    return Direct(
         select(*columns_of(columns, _ALWAYS))
         .where(
             objects.c.collection_id == bindparam("collection"),
@@ -130,7 +133,7 @@ class SqlChanges:
         ask = _ALL if limit is None else limit + 1
         revision, removed = self._removed(collection_id, base=base, cursor=cursor, ask=ask)
         where = {"collection": collection_id, "cursor": cursor, "revision": revision, "limit": ask}
-        changed = self._tx.execute(_changed(columns), where).all()
+        changed = _changed(columns).all(self._tx, where)
         if limit is None or len(changed) + len(removed) <= limit:
             return Delta(
                 changed=cast("Sequence[ObjectRow]", changed),
@@ -145,6 +148,22 @@ class SqlChanges:
             reached=last,
             truncated=True,
         )
+
+    def walk(self, collection_id: int, *, base: int, cursor: int, columns: frozenset[str]) -> Walk:
+        """See :class:`storage.store.Changes`."""
+        self._tx.flush()
+        revision, removed = self._removed(collection_id, base=base, cursor=cursor, ask=_ALL)
+        where = {"collection": collection_id, "cursor": cursor, "revision": revision, "limit": _PAGE}
+        return Walk(self._pages(columns, where), [name for _, name, _ in removed], revision)
+
+    def _pages(self, columns: frozenset[str], where: dict[str, int]) -> Iterator[ObjectRow]:
+        """What is written between two pages lies above the revision, and so in none of them."""
+        while True:
+            rows = cast("Sequence[ObjectRow]", _changed(columns).all(self._tx, where))
+            yield from rows
+            if len(rows) < _PAGE:
+                return
+            where = {**where, "cursor": rows[-1].number}
 
     def _removed(
         self, collection_id: int, *, base: int, cursor: int, ask: int, with_collections: Literal[True, False] = False
@@ -219,7 +238,7 @@ class SqlChanges:
     ) -> list[tuple[int, tuple[tuple[str, ...], Row[Any]]]]:
         if not infinite:
             path = collection.path
-            return [(row.number, (path, row)) for row in self._tx.execute(_changed(columns), where)]
+            return [(row.number, (path, row)) for row in _changed(columns).all(self._tx, where)]
         rows = self._tx.execute(_changed_below(columns), where)
         return [(row.number, (split(row.collection_path), row)) for row in rows]
 

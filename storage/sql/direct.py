@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from storage.sql.transaction import SqlTransaction
 
 _Convert = Callable[[Any], Any]
+
+#: Rows that a client of MariaDB reads at a time.
+_BUFFERED = 1000
 
 
 def driver_of(connection: Connection) -> sqlite3.Connection | None:
@@ -85,9 +88,7 @@ class Direct:
         driver = tx.driver
         if driver is None:
             return tx.execute(self._statement, where).all()
-        compiled = self._compiled
-        if compiled is None:
-            compiled = self._compiled = _question(self._statement, tx.connection.dialect)
+        compiled = self._asked(tx)
         values = compiled.values(where)
         try:
             rows = driver.execute(compiled.text, values).fetchall()
@@ -96,6 +97,33 @@ class Direct:
         if compiled.converts:
             rows = [_converted(row, compiled.converts) for row in rows]
         return [compiled.make(row) for row in rows]
+
+    def each(self, tx: SqlTransaction, where: Mapping[str, Any]) -> Iterator[Any]:
+        """The rows as they are read. Nothing else may be asked of the transaction before the last one."""
+        driver = tx.driver
+        if driver is None:
+            # Else MariaDB's client makes objects of all rows first. PostgreSQL's keeps them as they came, some 10 MB
+            # for 100,000 of them; a cursor would take four more trips.
+            options = {"stream_results": tx.backend.name != "postgresql", "max_row_buffer": _BUFFERED}
+            with tx.execute(self._statement, where, execution_options=options) as found:
+                yield from found
+            return
+        compiled = self._asked(tx)
+        values = compiled.values(where)
+        try:
+            rows = driver.execute(compiled.text, values)
+            if not compiled.converts:
+                yield from map(compiled.make, rows)
+            else:
+                for row in rows:
+                    yield compiled.make(_converted(row, compiled.converts))
+        except sqlite3.Error as error:
+            raise _usual(error, compiled.text, values, tx) from error
+
+    def _asked(self, tx: SqlTransaction) -> _Question:
+        if self._compiled is None:
+            self._compiled = _question(self._statement, tx.connection.dialect)
+        return self._compiled
 
     def locked(self, tx: SqlTransaction, where: Mapping[str, Any]) -> Sequence[Any]:
         """The rows, each locked (on SQLite the transaction has locked the whole database already)."""
