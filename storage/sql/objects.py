@@ -98,8 +98,8 @@ _PLACE = _UID | {"home_id", "collection_id", "name", "created"}
 _DIGEST_COLUMNS = ("component", "starts_at", "ends_at", "recurs", "transparent", "organizer", "spans", "digest_version")
 #: What is set where a row is replaced by its whole content.
 _REWRITTEN = tuple(name for name in OBJECT_VALUES if name not in _PLACE)
-_REWRITE = DirectWrite(_UPDATE, _REWRITTEN)
-_REWRITE_WITH_UID = DirectWrite(_UPDATE, [*_REWRITTEN, *sorted(_UID)])
+#: Of the index on time; an object that is replaced mostly keeps them.
+_WHEN = frozenset({"component", "starts_at", "ends_at"})
 _REMOVE = DirectWrite(delete(objects).where(objects.c.id == bindparam("object")))
 _REMOVE_MANY = delete(objects).where(objects.c.id.in_(bindparam("ids", expanding=True)))
 _ADD_REMOVALS = insert(removals)
@@ -153,6 +153,12 @@ def _reading(by: str, columns: frozenset[str]) -> Select[Any]:
     return statement.where(objects.c.collection_id.in_(of_home), objects.c.uid_hash == bindparam("uid_hash"))
 
 
+@lru_cache(maxsize=4)
+def _rewriting(kept: frozenset[str]) -> DirectWrite:
+    """Sets all but what is as it was: SQLite writes every index of which a column is set."""
+    return DirectWrite(_UPDATE, [name for name in OBJECT_VALUES if name not in kept])
+
+
 @lru_cache(maxsize=64)
 def _by_names(columns: frozenset[str]) -> DirectAmong:
     # ``size`` is in no index. Where the index of the change log has all columns that are asked for, SQLite would read
@@ -165,13 +171,6 @@ def _by_names(columns: frozenset[str]) -> DirectAmong:
 def _by_ids(columns: frozenset[str]) -> DirectAmong:
     statement = select(*columns_of(columns, frozenset({"collection_id"})))
     return DirectAmong(statement.order_by(objects.c.id), objects.c.id)
-
-
-@lru_cache(maxsize=64)
-def _each(columns: frozenset[str]) -> Direct:
-    # In the order of the change log, whose index has the name and the ETag.
-    statement = select(*columns_of(columns, frozenset({"name", "number"})))
-    return Direct(statement.where(objects.c.collection_id == bindparam("collection")).order_by(objects.c.number))
 
 
 @lru_cache(maxsize=256)
@@ -303,10 +302,6 @@ class SqlObjects:
         where = {"collection": collection_id, "after": after, "limit": limit}
         return cast("Sequence[ObjectRow]", self._tx.execute(_paging(columns), where).all())
 
-    def each(self, collection_id: int, *, columns: frozenset[str]) -> Iterator[ObjectRow]:
-        """See :class:`storage.store.Objects`."""
-        return cast("Iterator[ObjectRow]", _each(columns).each(self._tx, {"collection": collection_id}))
-
     def within(
         self,
         collection_id: int,
@@ -383,8 +378,10 @@ class SqlObjects:
             object_id = _ADD.run(self._tx, values).id
         else:
             object_id = replaces.id
-            # What is as it was is not set again: SQLite writes every index of which a column is set.
-            update_ = _REWRITE if replaces.uid == new.uid else _REWRITE_WITH_UID
+            kept = _PLACE if replaces.uid == new.uid else _PLACE - _UID
+            if all(getattr(replaces, column) == values[column] for column in _WHEN):
+                kept |= _WHEN
+            update_ = _rewriting(kept)
             changes = {column: values[column] for column in update_.columns}
             if update_.run(self._tx, {**changes, "object": object_id}).rows == 0:
                 raise NotFound(f"The object {name!r} has gone.")

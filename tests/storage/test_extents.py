@@ -148,3 +148,34 @@ def test_sqlite_reads_one_range_of_the_index_for_each_extent(store: SqlStore, co
     assert len(searches) == STARTLESS + 1
     assert all(index in step and "collection_id=? AND extent=?" in step for step in searches)
     assert len(bounded) == len(LONGEST)
+
+
+def test_an_object_is_found_where_it_is_moved_to(house: House) -> None:
+    """What is as it was is not written again, and what is not, is."""
+
+    def found(start: int, end: int, kind: str) -> list[str]:
+        rows = house.read(
+            lambda tx: list(
+                tx.objects.within(house.work.id, columns=_COLUMNS, components=(kind,), start=start, end=end)
+            )
+        )
+        return [row.name for row in rows]
+
+    def put(body: bytes, kind: str, bounds: Bounds) -> None:
+        def work(tx: Transaction) -> None:
+            there = find(tx, "anna", "work")
+            before = tx.objects.get(house.work.id, "a", columns=frozenset())
+            new = NewObject(body, "text/calendar", "a", kind, *bounds)
+            tx.objects.put(there.collection, "a", new, replaces=before)
+
+        house.locked(work)
+
+    put(b"1", "VEVENT", (0, 10))
+    put(b"2", "VEVENT", (0, 10))
+    assert found(0, 10, "VEVENT") == ["a"]
+    put(b"3", "VEVENT", (100, 110))
+    assert (found(0, 10, "VEVENT"), found(105, 105, "VEVENT")) == ([], ["a"])
+    put(b"4", "VEVENT", (100, LONGEST[2]))
+    assert (found(0, 10, "VEVENT"), found(LONGEST[2], LONGEST[3], "VEVENT")) == ([], ["a"])
+    put(b"5", "VTODO", (100, LONGEST[2]))
+    assert (found(105, 105, "VEVENT"), found(105, 105, "VTODO")) == ([], ["a"])
