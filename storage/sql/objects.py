@@ -168,6 +168,13 @@ def _by_names(columns: frozenset[str]) -> DirectAmong:
 
 
 @lru_cache(maxsize=64)
+def _each(columns: frozenset[str]) -> Direct:
+    # In the order of the change log, whose index has the name and the ETag.
+    statement = select(*columns_of(columns, frozenset({"name", "number"})))
+    return Direct(statement.where(objects.c.collection_id == bindparam("collection")).order_by(objects.c.number))
+
+
+@lru_cache(maxsize=64)
 def _by_ids(columns: frozenset[str]) -> DirectAmong:
     statement = select(*columns_of(columns, frozenset({"collection_id"})))
     return DirectAmong(statement.order_by(objects.c.id), objects.c.id)
@@ -301,6 +308,10 @@ class SqlObjects:
         """See :class:`storage.store.Objects`."""
         where = {"collection": collection_id, "after": after, "limit": limit}
         return cast("Sequence[ObjectRow]", self._tx.execute(_paging(columns), where).all())
+
+    def each(self, collection_id: int, *, columns: frozenset[str]) -> Iterator[ObjectRow]:
+        """See :class:`storage.store.Objects`."""
+        return cast("Iterator[ObjectRow]", _each(columns).each(self._tx, {"collection": collection_id}))
 
     def within(
         self,
