@@ -290,7 +290,7 @@ class FreeBusy(Section):
     """How long Redis is left alone after it failed twice in a row. Meanwhile the database answers."""
     days_ahead: int = Field(default=366, ge=1, le=3660)
     """How far into the future busy times are kept ready. What lies beyond is computed from the database."""
-    days_back: int = Field(default=31, ge=0, le=3660)
+    days_back: int = Field(default=366, ge=0, le=3660)
     """The same for the past."""
 
 

@@ -36,7 +36,7 @@ from scheduling.freebusy.diaries import (
     is_transparent,
     zone_of_principal,
 )
-from scheduling.ical.periods import BusyPeriod
+from scheduling.ical.periods import BusyPeriod, merge
 from storage.rows import Owner, Principal
 
 _TOO_MUCH: Final = "There is too much in these calendars for an answer about so long a time: ask for a shorter one."
@@ -76,7 +76,7 @@ def _of_object(
     calendar = of_collection(context.router, resource.owner, resource.home, resource.chain)
     zone = zone_of_calendar(context, calendar)
     addresses = addresses_of(owner) if owner is not None else frozenset()
-    return vfreebusy.busy(resource.row.body, start, end, zone, owner=addresses)
+    return merge(vfreebusy.busy(resource.row.body, start, end, zone, owner=addresses))
 
 
 def _of(context: Context, resource: Resource, owner: Principal | None) -> Whose:

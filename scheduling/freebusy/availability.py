@@ -18,8 +18,10 @@ Decisions where RFC 7953 leaves a choice, or says two things:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scheduling.freebusy.index import WEEK
+from scheduling.freebusy.remembered import PERIOD_BYTES, Remembered
 from scheduling.ical.lines import Component, ICalendarError, parse
 from scheduling.ical.periods import OF_FBTYPE, Busy, BusyPeriod, clip, merge, subtract
 from scheduling.ical.recurrence import recurrence_sets
@@ -27,9 +29,10 @@ from scheduling.ical.rrule import Budget
 from scheduling.ical.timerange import availability_bounds
 from scheduling.ical.timezones import Zones
 from scheduling.ical.validate import validate
+from scheduling.ical.values import MAX_LOCAL, MIN_LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scheduling.ical.timezones import Zone
 
@@ -90,10 +93,29 @@ def availability(bodies: Iterable[bytes], start: int, end: int, zone: Zone) -> A
 
     ``zone`` is that of floating times. A text that cannot be read says nothing.
     """
+    texts = tuple(bodies)
+    # Whole weeks are remembered, since the next question will be about nearly the same time.
+    low, high = min(start, max(start // WEEK * WEEK, MIN_LOCAL)), max(end, min(-(-end // WEEK) * WEEK, MAX_LOCAL))
+    told = _TOLD.get((texts, low, high, zone), lambda: _combined(texts, low, high, zone))
+    if not told.complete:  # the asked time alone may be less
+        told = _combined(texts, start, end, zone)
+    available, unavailable = tuple(clip(told.available, start, end)), tuple(clip(told.unavailable, start, end))
+    # Whatever a component covers is in one of the two.
+    return Availability(available, unavailable) if available or unavailable else None
+
+
+class _Told(NamedTuple):
+    """As ``Availability``; not ``complete``: there is more than is looked at."""
+
+    available: Sequence[BusyPeriod]
+    unavailable: Sequence[BusyPeriod]
+    complete: bool
+
+
+def _combined(bodies: Iterable[bytes], start: int, end: int, zone: Zone) -> _Told:
     budget = Budget(_STEPS)
-    layers = [layer for body in bodies for layer in _layers(body, start, end, zone, budget)][:MAX_PARTS]
-    if not layers:
-        return None
+    found = [layer for body in bodies for layer in _layers(body, start, end, zone, budget)]
+    layers = found[:MAX_PARTS]
     unavailable: list[BusyPeriod] = []
     available: list[BusyPeriod] = []
     for level in sorted({one.level for one in layers}, reverse=True):
@@ -101,7 +123,15 @@ def availability(bodies: Iterable[bytes], start: int, end: int, zone: Zone) -> A
         free = [period for one in layers if one.level == level for period in one.free]
         unavailable = merge([*subtract(unavailable, covered), *subtract(covered, free)])
         available = merge([*subtract(available, covered), *free])
-    return Availability(tuple(available), tuple(unavailable))
+    return _Told(available, unavailable, complete=budget.left >= 0 and len(found) <= MAX_PARTS)
+
+
+def _bytes_of(key: tuple[tuple[bytes, ...], int, int, Zone], told: _Told) -> int:
+    return sum(map(len, key[0])) + PERIOD_BYTES * (len(told.available) + len(told.unavailable))
+
+
+#: By texts, stretch of time and zone.
+_TOLD: Final = Remembered(_bytes_of)
 
 
 def _layers(body: bytes, start: int, end: int, zone: Zone, budget: Budget) -> Iterator[_Layer]:

@@ -29,12 +29,13 @@ from scheduling.freebusy.index import (
     week_start,
     weeks_of,
 )
+from scheduling.freebusy.remembered import PERIOD_BYTES, Remembered
 from scheduling.freebusy.vfreebusy import busy_in
 from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.lines import ICalendarError, parse
-from scheduling.ical.periods import Busy, BusyPeriod, clip, merge
+from scheduling.ical.periods import OF_NUMBER, BusyPeriod, clip, merge
 from scheduling.ical.rrule import DEFAULT_STEPS, Budget, TooManyInstances
-from scheduling.ical.spans import covering, read_spans
+from scheduling.ical.spans import Span, covering, read_spans
 from scheduling.ical.timezones import UTC
 from scheduling.ical.tzdata import tzdata_version
 from scheduling.ical.values import DAY
@@ -74,7 +75,7 @@ class Horizon(NamedTuple):
     end: int
 
     @classmethod
-    def around(cls, now: int, *, days_back: int = 31, days_ahead: int = 366) -> Horizon:
+    def around(cls, now: int, *, days_back: int = 366, days_ahead: int = 366) -> Horizon:
         """So many days before and after ``now``."""
         return cls(now - days_back * DAY, now + days_ahead * DAY)
 
@@ -133,7 +134,7 @@ class BusyTimes:
     @property
     def periods(self) -> list[BusyPeriod]:
         """Both together, as VFREEBUSY tells them (RFC 7953 section 5)."""
-        return merge([*self.events, *(self.hours.unavailable if self.hours is not None else ())])
+        return list(self.events) if self.hours is None else merge([*self.events, *self.hours.unavailable])
 
 
 K = TypeVar("K", bound="Hashable")
@@ -161,7 +162,12 @@ def busy_of(
     answers: dict[K, BusyTimes] = {}
     for key, whose in people.items():
         ids = {one.id for one in whose.calendars}
-        periods = (one.busy for id_ in ids for one in found.periods[id_] if one.uid != masked)
+        periods = [
+            BusyPeriod(begin, finish, kind)
+            for id_ in ids
+            for begin, finish, kind, uid in found.periods[id_]
+            if uid != masked
+        ]
         texts = [*([whose.availability] if whose.availability else []), *(t for id_ in ids for t in found.hours[id_])]
         hours = availability(texts, start, end, whose.zone) if texts else None
         complete = found.cut.isdisjoint(ids)
@@ -282,30 +288,30 @@ class _Question:
         return partial
 
     def _read_some(self, found: _Found, needed: Mapping[int, tuple[int, int]], hours: Sequence[int]) -> set[int]:
-        partial: set[int] = set()
         low = min([self.start, *(low for low, _ in needed.values())])
         high = max([self.end, *(high for _, high in needed.values())])
         wanted = {**{name: list(needed) for name in BLOCKING}, AVAILABILITY: hours}
         spared = Spared(DIGEST_VERSION, *covering(low, high))
+        readers: dict[int, _Reader] = {}
         with closing(self.tx.objects.stream(wanted, columns=COLUMNS, start=low, end=high, spared=spared)) as rows:
             for row in rows:
                 id_ = row.collection_id
                 if id_ in found.cut:
                     continue
-                reader = _Reader(self.calendars[id_], *needed.get(id_, (low, high)))
+                if id_ not in readers:
+                    readers[id_] = _Reader(self.calendars[id_], *needed.get(id_, (low, high)))
+                reader = readers[id_]
                 if row.component == AVAILABILITY:
                     found.hours[id_].append(row.body)
                     cost = _STEPS_A_TEXT + len(row.body) // _BYTES_A_STEP
                 else:
                     cost = reader.read(row, found.periods[id_])
-                    if not reader.complete:
-                        partial.add(id_)
                 if not self.effort.spend(id_, cost):
                     found.cut.add(id_)
                     if self.effort.left < 0:
                         found.cut |= {*needed, *hours}
                         break
-        return partial
+        return {id_ for id_, reader in readers.items() if not reader.complete}
 
     def _fill(
         self, found: _Found, known: Lookup | None, needed: Mapping[int, tuple[int, int]], *, without: set[int]
@@ -323,7 +329,7 @@ class _Question:
 
 @dataclass(slots=True)
 class _Reader:
-    """From rows of one calendar to its busy periods between two instants.
+    """From rows of one calendar to its busy periods that touch the time between two instants.
 
     ``trusting``: packed spans count; ``complete``: no recurrence went beyond its budget.
     """
@@ -337,24 +343,54 @@ class _Reader:
     def read(self, row: ObjectRow, into: list[IndexedPeriod]) -> int:
         """Appends the periods of a row, and returns what that cost."""
         uid = hash_of(row.uid)
-        spans = spans_of(row, self.calendar, self.start, self.end) if self.trusting else None
+        spans = _spans_of(row, self.calendar, self.start, self.end) if self.trusting else None
         if spans is not None:
-            into.extend(IndexedPeriod(one.start, one.end, one.kind, uid) for one in spans)
+            into += [IndexedPeriod(begin, finish, OF_NUMBER[kind], uid) for begin, finish, kind in spans]
             return _STEPS_A_ROW + len(spans)
         if not row.body:
             raise AssertionError(f"The text of {row.uid!r} was not read, and its spans do not say when it is.")
-        budget = Budget(DEFAULT_STEPS)
-        try:
-            parsed = parse(row.body)
-            for one in busy_in(
-                parsed, self.start, self.end, self.calendar.zone, owner=self.calendar.owner, budget=budget
-            ):
-                into.append(IndexedPeriod(one.start, one.end, one.kind, uid))  # noqa: PERF401 (it may break off)
-        except TooManyInstances:
-            self.complete = False
-        except ICalendarError:  # a text that cannot be read blocks nothing
-            pass
-        return _STEPS_A_TEXT + len(row.body) // _BYTES_A_STEP + DEFAULT_STEPS - max(0, budget.left)
+        told = self._said_by(row.body)
+        into += [IndexedPeriod(begin, finish, kind, uid) for begin, finish, kind in told.periods]
+        self.complete = self.complete and told.complete
+        return told.cost
+
+    def _said_by(self, body: bytes) -> _Told:
+        zone, owner, start, end = self.calendar.zone, self.calendar.owner, self.start, self.end
+        if not self.trusting:
+            return _told_by(body, start, end, zone, owner)
+        key = (body, zone, owner, start, end)
+        return _TOLD.get(key, lambda: _told_by(body, start, end, zone, owner))
+
+
+class _Told(NamedTuple):
+    """What a text says of a stretch of time: not ``complete`` where that goes beyond its budget; what it has cost."""
+
+    periods: tuple[BusyPeriod, ...]
+    complete: bool
+    cost: int
+
+
+def _told_by(body: bytes, start: int, end: int, zone: Zone, owner: frozenset[str]) -> _Told:
+    budget = Budget(DEFAULT_STEPS)
+    periods: list[BusyPeriod] = []
+    complete = True
+    try:
+        for one in busy_in(parse(body), start, end, zone, owner=owner, budget=budget):
+            periods.append(one)  # noqa: PERF402 (it may break off)
+    except TooManyInstances:
+        complete = False
+    except ICalendarError:  # a text that cannot be read blocks nothing
+        pass
+    cost = _STEPS_A_TEXT + len(body) // _BYTES_A_STEP + DEFAULT_STEPS - max(0, budget.left)
+    return _Told(tuple(periods), complete, cost)
+
+
+def _weight(key: tuple[bytes, Zone, frozenset[str], int, int], told: _Told) -> int:
+    return len(key[0]) + PERIOD_BYTES * len(told.periods)
+
+
+#: By text, zone, owner and stretch of time.
+_TOLD: Final = Remembered(_weight)
 
 
 def periods_of(
@@ -375,9 +411,14 @@ def periods_of(
 
 def spans_of(row: ObjectRow, calendar: BusyCalendar, start: int, end: int) -> list[BusyPeriod] | None:
     """What the packed spans of a row say of the time between two instants; None: its text has to be asked."""
-    if row.digest_version != DIGEST_VERSION or row.component != "VEVENT":
-        return None
-    spans = read_spans(row.spans, start, end, calendar.zone, calendar.owner)
+    spans = _spans_of(row, calendar, start, end)
     if spans is None:
         return None
-    return list(clip((BusyPeriod(one.start, one.end, Busy(one.kind)) for one in spans), start, end))
+    return list(clip([BusyPeriod(begin, finish, OF_NUMBER[kind]) for begin, finish, kind in spans], start, end))
+
+
+def _spans_of(row: ObjectRow, calendar: BusyCalendar, start: int, end: int) -> list[Span] | None:
+    """The same, not clipped."""
+    if row.digest_version != DIGEST_VERSION or row.component != "VEVENT":
+        return None
+    return read_spans(row.spans, start, end, calendar.zone, calendar.owner)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
@@ -67,7 +68,7 @@ class FreeBusy:
     """
 
     index: FreeBusyIndex = field(default_factory=MemoryIndex)
-    days_back: int = 31
+    days_back: int = 366
     days_ahead: int = 366
 
     def busy_times(
@@ -177,29 +178,26 @@ def blocks(collection: Collection) -> bool:
 def is_transparent(stored: Stored) -> bool:
     """Whether a calendar is set not to make its owner busy (RFC 6638 section 9.1)."""
     kept = stored.get(TRANSPARENCY)
-    return kept is not None and any(one.tag == f"{{{_CALDAV}}}transparent" for one in _element(kept))
+    return kept is not None and any(one.tag == f"{{{_CALDAV}}}transparent" for one in _element(kept.xml))
 
 
 def availability_in(stored: Stored) -> bytes:
     """The text of ``calendar-availability``, by whichever of its names; empty where none is set."""
     kept = next((stored[name] for name in AVAILABILITY_PROPERTIES if name in stored), None)
-    return (_element(kept).text or "").encode() if kept is not None else b""
+    return (_element(kept.xml).text or "").encode() if kept is not None else b""
 
 
 def _zone(stored: Stored, owner: Principal | None) -> tuple[Zone, str]:
     """The zone of dates and floating times, and the text that names or defines it; what cannot be read is passed."""
     by_id, by_text = stored.get(ZONE_ID), stored.get(ZONE)
     if by_id is not None:
-        name = (_element(by_id).text or "").strip()
+        name = (_element(by_id.xml).text or "").strip()
         zone = named(name)
         if zone is not None:
             return zone, name
-    if by_text is not None:
-        text = _element(by_text).text or ""
-        try:
-            return zone_of(parse(text.encode())), text
-        except ICalendarError:
-            pass
+    defined = _defined(by_text.xml) if by_text is not None else None
+    if defined is not None:
+        return defined
     if owner is not None and owner.timezone:
         zone = named(owner.timezone)
         if zone is not None:
@@ -207,6 +205,16 @@ def _zone(stored: Stored, owner: Principal | None) -> tuple[Zone, str]:
     return UTC, UTC.name
 
 
-def _element(kept: StoredProperty) -> ET.Element:
+@lru_cache(maxsize=256)
+def _defined(xml: bytes) -> tuple[Zone, str] | None:
+    """The zone that a ``calendar-timezone`` defines, and its text; None where it cannot be read."""
+    text = _element(xml).text or ""
+    try:
+        return zone_of(parse(text.encode())), text
+    except ICalendarError:
+        return None
+
+
+def _element(xml: bytes) -> ET.Element:
     # The server wrote this itself out of a tree without a document type, so that nothing in it can grow.
-    return ET.fromstring(kept.xml)  # noqa: S314
+    return ET.fromstring(xml)  # noqa: S314

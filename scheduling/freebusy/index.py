@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -74,6 +75,7 @@ class Version(NamedTuple):
         return f"{self.epoch} {self.basis}"
 
 
+@lru_cache(maxsize=1024)
 def basis_of(*parts: str) -> str:
     """A short name for what an answer depends on beside the calendar's revision.
 

@@ -40,7 +40,7 @@ from scheduling.freebusy.index import (
     week_start,
     weeks_of,
 )
-from scheduling.ical.periods import Busy
+from scheduling.ical.periods import OF_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -359,11 +359,9 @@ def _unpacked(packed: bytes, week: int) -> list[IndexedPeriod] | None:
     """The periods of a week; None for what nobody packed."""
     begin = week_start(week)
     try:
-        return [
-            IndexedPeriod(begin + first, begin + last, Busy(kind), uid)
-            for first, last, kind, uid in _PERIOD.iter_unpack(packed)
-        ]
-    except (struct.error, ValueError):
+        found = _PERIOD.iter_unpack(packed)
+        return [IndexedPeriod(begin + first, begin + last, OF_NUMBER[kind], uid) for first, last, kind, uid in found]
+    except (struct.error, KeyError):
         return None
 
 

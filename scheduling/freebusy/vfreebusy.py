@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from scheduling.addresses import normal
 from scheduling.ical.lines import Component, ContentLine, ICalendarError, escape, fold, line_text, parse, text
-from scheduling.ical.periods import OF_FBTYPE, Busy, BusyPeriod, clip, merge
+from scheduling.ical.periods import OF_FBTYPE, Busy, BusyPeriod, clip
 from scheduling.ical.recurrence import instances
 from scheduling.ical.rrule import Budget
 from scheduling.ical.spans import Blocking
@@ -169,6 +169,7 @@ def answer(
 ) -> bytes:
     """A VCALENDAR with one VFREEBUSY that tells ``periods`` between two instants (RFC 4791 7.10, RFC 5546 3.3).
 
+    The periods are disjoint, in order and between the two, as ``clip`` and ``merge`` leave them (RFC 5545 3.8.2.6).
     ``now`` is the DTSTAMP; ``method`` is for iTIP; ``properties`` (ORGANIZER, ATTENDEE) are added as they are. Every
     VFREEBUSY has a UID (RFC 5545 3.6.4; the example of RFC 4791 7.10.1 has none): without ``uid`` one of what it says.
     """
@@ -179,7 +180,7 @@ def answer(
         *map(line_text, properties),
     ]
     by_kind: dict[Busy, list[str]] = {}
-    for begin, finish, kind in merge(clip(periods, start, end)):
+    for begin, finish, kind in periods:
         by_kind.setdefault(kind, []).append(f"{write_utc(begin)}/{write_utc(finish)}")
     for kind in sorted(by_kind, reverse=True):
         spans, name = by_kind[kind], f"FREEBUSY;FBTYPE={kind.fbtype}:"

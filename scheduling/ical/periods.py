@@ -31,6 +31,8 @@ class Busy(IntEnum):
 _FBTYPES = {Busy.TENTATIVE: "BUSY-TENTATIVE", Busy.BUSY: "BUSY", Busy.UNAVAILABLE: "BUSY-UNAVAILABLE"}
 #: FBTYPE to kind; an unknown one is BUSY (RFC 5545 3.2.9), FREE is none.
 OF_FBTYPE = {name: kind for kind, name in _FBTYPES.items()}
+#: Number to kind, where many are read; raises KeyError where ``Busy`` raises ValueError.
+OF_NUMBER = {int(kind): kind for kind in Busy}
 
 
 class BusyPeriod(NamedTuple):
@@ -90,7 +92,7 @@ def _pieces(ordered: list[BusyPeriod]) -> Iterator[BusyPeriod]:
         while open_ones and open_ones[0][1] <= begin:
             heappop(open_ones)
         if open_ones:
-            yield BusyPeriod(begin, end, Busy(-open_ones[0][0]))
+            yield BusyPeriod(begin, end, OF_NUMBER[-open_ones[0][0]])
 
 
 def clip(periods: Iterable[BusyPeriod], start: int, end: int) -> Iterator[BusyPeriod]:

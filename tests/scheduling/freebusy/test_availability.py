@@ -184,6 +184,13 @@ def test_available_times_without_end_of_work_are_bounded() -> None:
     assert found.unavailable[0].start == START
 
 
+def test_too_much_later_in_the_week_is_nothing_to_the_asked_time() -> None:
+    """Whole weeks are remembered; where these go beyond what is looked at, the asked time alone is."""
+    many = "DTSTART:20260304T000000Z\nDURATION:PT1S\nRRULE:FREQ=SECONDLY;INTERVAL=2"
+    for _ in range(2):
+        assert row(said(hours(available=(many, NINE_TO_FIVE))), START) == "UUUUUFFFFUUU"
+
+
 SPAN = st.tuples(st.integers(0, 20), st.integers(1, 10))
 
 
