@@ -21,7 +21,7 @@ from scheduling.ical.lines import ICalendarError, text
 from scheduling.ical.recurrence import RECURRING, RecurrenceSet, recurrence_sets
 from scheduling.ical.rrule import Budget
 from scheduling.ical.spans import pack_spans
-from scheduling.ical.timerange import availability_bounds, freebusy_periods
+from scheduling.ical.timerange import availability_bounds, freebusy_periods, utc_of
 from scheduling.ical.timezones import Zones
 from scheduling.ical.values import DAY, MAX_LOCAL, MIN_LOCAL, Moment, moment_of
 
@@ -165,18 +165,10 @@ def _joined(found: list[_Bounds]) -> _Bounds:
 
 def _of_timeless_todo(part: Component) -> _Bounds:
     """The last four rows of the VTODO table in RFC 4791 9.9."""
-    created, completed = (_utc(part, name) for name in ("CREATED", "COMPLETED"))
+    created, completed = (utc_of(part, name) for name in ("CREATED", "COMPLETED"))
     if completed is None:
         return created, None
     return (completed if created is None else min(created, completed)), max(completed, created or completed)
-
-
-def _utc(component: Component, name: str) -> int | None:
-    line = component.first(name)
-    try:
-        return None if line is None else moment_of(line).local
-    except ICalendarError:
-        return None
 
 
 def _of_freebusy(part: Component, zones: Zones) -> _Bounds:

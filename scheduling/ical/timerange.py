@@ -179,7 +179,7 @@ def _todo(instance: Instance, span: Span) -> bool:
         return span.start <= begin < span.end
     if finish is not None:  # N N Y
         return span.start < finish <= span.end
-    created, completed = (_utc(instance.component, name) for name in ("CREATED", "COMPLETED"))
+    created, completed = (utc_of(instance.component, name) for name in ("CREATED", "COMPLETED"))
     if created is not None and completed is not None:  # N N N Y Y
         return (span.start <= created or span.start <= completed) and (span.end >= created or span.end >= completed)
     if completed is not None:  # N N N Y N
@@ -187,7 +187,7 @@ def _todo(instance: Instance, span: Span) -> bool:
     return created is None or span.end > created  # N N N N Y, and N N N N N
 
 
-def _utc(component: Component, name: str) -> int | None:
+def utc_of(component: Component, name: str) -> int | None:
     """A property that is in UTC by definition; None where it is absent or unreadable (Google writes the year 0)."""
     line = component.first(name)
     try:

@@ -158,6 +158,25 @@ def event(uid: str, *, summary: str = "Lunch", start: str = "20260310T120000Z", 
     )
 
 
+def question(
+    *attendees: str,
+    organizer: str = "mailto:u2@example.org",
+    start: str = "20260310",
+    end: str = "20260311",
+    more: str = "",
+) -> str:
+    """Asks an outbox who is busy (RFC 6638 section 5) on the days from ``start`` until ``end``.
+
+    Attendees are URIs, or ``;CN=One:mailto:...`` with their parameters; ``more`` are further content lines.
+    """
+    lines = "".join(f"ATTENDEE{one if one.startswith(';') else ':' + one}\r\n" for one in attendees)
+    return (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//caldavd//tests//EN\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:q\r\n"
+        f"DTSTAMP:20260101T000000Z\r\nDTSTART:{start}T000000Z\r\nDTEND:{end}T000000Z\r\nORGANIZER:{organizer}\r\n"
+        f"{lines}{more}END:VFREEBUSY\r\nEND:VCALENDAR\r\n"
+    )
+
+
 def todo(uid: str, *, summary: str = "Buy milk", extra: str = "") -> str:
     """A small VTODO as a calendar object."""
     return (

@@ -1,4 +1,4 @@
-"""ACLs for tests: as XML for the ACL method, and straight into the store."""
+"""ACLs for tests: as XML for the ACL method, and straight into the store; and what else is done there past HTTP."""
 
 from __future__ import annotations
 
@@ -51,6 +51,20 @@ def set_aces(store: Store, path: str, *aces: Ace) -> None:
         assert found is not None, path
         assert not found.missing, path
         tx.acls.set(found.collection, aces)
+
+    store.run(work, write=True)
+
+
+def remove(store: Store, *paths: str) -> None:
+    """Takes away the collections at ``paths`` (``u1/calendar``), as no client may."""
+
+    def work(tx: Transaction) -> None:
+        tx.homes.lock_of({path.split("/")[0] for path in paths})
+        for path in paths:
+            owner, *names = path.split("/")
+            found = tx.collections.find(owner, names)
+            assert found is not None, path
+            tx.collections.remove(found.collection)
 
     store.run(work, write=True)
 

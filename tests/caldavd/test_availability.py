@@ -7,7 +7,7 @@ from html import escape
 
 import pytest
 
-from tests.caldavd.client import Answer, Client, event
+from tests.caldavd.client import Answer, Client, event, question
 from tests.caldavd.sharing import ace, acl
 
 INBOX = "/calendars/u1/inbox/"
@@ -46,15 +46,11 @@ def value(client: Client, name: str) -> str | None:
     return None if found is None else (found.text or "").replace("\r\n", "\n")
 
 
-def ask(client: Client, *attendees: str, body: str = "") -> str:
+def ask(client: Client, attendee: str) -> str:
     """The answer to a question to the outbox, unfolded."""
-    lines = "".join(f"ATTENDEE:mailto:{name}@example.org\r\n" for name in attendees)
-    question = (
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//EN\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:q\r\n"
-        "DTSTAMP:20260101T000000Z\r\nDTSTART:20260302T000000Z\r\nDTEND:20260303T000000Z\r\n"
-        f"ORGANIZER:mailto:{client.user}@example.org\r\n{lines}{body}END:VFREEBUSY\r\nEND:VCALENDAR\r\n"
-    )
-    answer = client.request("POST", f"/calendars/{client.user}/outbox/", question, Content_Type="text/calendar")
+    me = f"mailto:{client.user}@example.org"
+    asked = question(f"mailto:{attendee}@example.org", organizer=me, start="20260302", end="20260303")
+    answer = client.request("POST", f"/calendars/{client.user}/outbox/", asked, Content_Type="text/calendar")
     assert answer.status == 200, answer.body
     found = answer.xpath("string(//C:calendar-data)")
     return str(found).replace("\r\n", "\n").replace("\n ", "")

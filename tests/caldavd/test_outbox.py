@@ -17,27 +17,12 @@ from scheduling.freebusy.diaries import FreeBusy
 from scheduling.freebusy.index_redis import RedisIndex
 from storage.rows import Address
 from storage.store import Store, Transaction
-from tests.caldavd.client import DECLARATIONS, Answer, Client, event
+from tests.caldavd.client import DECLARATIONS, Answer, Client, event, question
 from tests.caldavd.sharing import ace, acl, principal, statements
 from tests.scheduling.freebusy.redis_servers import Server
 
 CAL = "/calendars/u1/calendar/"
 BUSY = "FREEBUSY;FBTYPE=BUSY:20260310T120000Z/20260310T130000Z"
-
-
-def question(
-    *attendees: str,
-    organizer: str = "mailto:u2@example.org",
-    start: str = "20260310",
-    end: str = "20260311",
-    more: str = "",
-) -> str:
-    lines = "".join(f"ATTENDEE{one if one.startswith(';') else ':' + one}\r\n" for one in attendees)
-    return (
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//EN\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:q\r\n"
-        f"DTSTAMP:20260101T000000Z\r\nDTSTART:{start}T000000Z\r\nDTEND:{end}T000000Z\r\nORGANIZER:{organizer}\r\n"
-        f"{lines}{more}END:VFREEBUSY\r\nEND:VCALENDAR\r\n"
-    )
 
 
 def post(client: Client, body: str, path: str = "", **headers: str) -> Answer:

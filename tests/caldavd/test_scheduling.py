@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.caldavd.client import Answer, Client
+from tests.caldavd.client import Answer, Client, question
 
 CAL1, CAL2, CAL3 = (f"/calendars/u{number}/calendar/" for number in (1, 2, 3))
 
@@ -163,12 +163,8 @@ def test_deleting_the_calendar_cancels_its_meetings(scheduling: Callable[[str | 
 
 
 def ask(client: Client, *attendees: str, mask: str = "") -> Answer:
-    lines = "".join(f"ATTENDEE:mailto:{name}@example.org\r\n" for name in attendees)
-    body = (
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:q\r\n"
-        "DTSTAMP:20260101T000000Z\r\nDTSTART:20260310T000000Z\r\nDTEND:20260311T000000Z\r\n"
-        f"ORGANIZER:mailto:u1@example.org\r\n{mask}{lines}END:VFREEBUSY\r\nEND:VCALENDAR\r\n"
-    )
+    them = (f"mailto:{name}@example.org" for name in attendees)
+    body = question(*them, organizer="mailto:u1@example.org", more=mask)
     return client.request("POST", "/calendars/u1/outbox/", body, Content_Type="text/calendar; charset=utf-8")
 
 

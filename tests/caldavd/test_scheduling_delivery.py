@@ -19,7 +19,7 @@ from scheduling.delivery.scheduler import Received, Scheduler
 from storage.rows import Ace, Address, Owner, PrincipalKind, StoredProperty
 from storage.store import Store, Transaction
 from tests.caldavd.client import Client
-from tests.caldavd.sharing import principal, set_aces
+from tests.caldavd.sharing import principal, remove, set_aces
 from tests.caldavd.test_scheduling import count, meeting, methods, only
 
 CAL1, CAL2, CAL3 = (f"/calendars/u{number}/calendar/" for number in (1, 2, 3))
@@ -126,13 +126,7 @@ def test_a_to_do_goes_to_a_calendar_for_to_dos(u1: Client, u2: Client) -> None:
 
 
 def test_where_no_calendar_takes_it_the_organizer_is_told(store: Store, u1: Client, u2: Client) -> None:
-    def strip(tx: Transaction) -> None:
-        tx.homes.lock_of(["u2"])
-        found = tx.collections.find("u2", ("tasks",))
-        assert found is not None
-        tx.collections.remove(found.collection)
-
-    store.run(strip, write=True)
+    remove(store, "u2/tasks")
     text = invited("mailto:u2@example.org", "mailto:u3@example.org", component="VTODO")
     assert u1.put("/calendars/u1/tasks/m.ics", text).status == 201
     mine = stored(u1, "/calendars/u1/tasks/m.ics")
@@ -142,14 +136,7 @@ def test_where_no_calendar_takes_it_the_organizer_is_told(store: Store, u1: Clie
 
 
 def test_who_has_no_calendar_at_all(store: Store, u1: Client, u3: Client) -> None:
-    def strip(tx: Transaction) -> None:
-        tx.homes.lock_of(["u2"])
-        for name in ("tasks", "calendar", "inbox"):
-            found = tx.collections.find("u2", (name,))
-            assert found is not None
-            tx.collections.remove(found.collection)
-
-    store.run(strip, write=True)
+    remove(store, "u2/tasks", "u2/calendar", "u2/inbox")
     assert u1.put(CAL1 + "m.ics", meeting(attendees=("u2", "u3"))).status == 201
     assert "SCHEDULE-STATUS=5.1" in line_of(stored(u1), "mailto:u2@example.org")
     only(u3, CAL3)
@@ -220,13 +207,13 @@ def test_a_lock_on_a_copy_does_not_hold_a_delivery_up(u1: Client, u2: Client) ->
 
 
 def test_people_who_were_removed(store: Store, u1: Client, u3: Client) -> None:
-    def remove(tx: Transaction) -> None:
+    def leave(tx: Transaction) -> None:
         found = tx.principals.by_name("u2")
         assert found is not None
         tx.principals.remove(found.id)
 
     u1.put(CAL1 + "m.ics", meeting(attendees=("u2", "u3")))
-    store.run(remove, write=True)
+    store.run(leave, write=True)
     assert u1.put(CAL1 + "m.ics", meeting(attendees=("u2", "u3"), start="20260312T120000Z")).status == 204
     assert "SCHEDULE-STATUS=5.2" in line_of(stored(u1), "mailto:u2@example.org")
     assert "DTSTART:20260312T120000Z" in only(u3, CAL3)[1]

@@ -9,7 +9,7 @@ import pytest
 from storage.store import Store
 from tests.caldavd.client import Answer, Client
 from tests.caldavd.implicit.scene import calendar, inbox, meeting, members, only
-from tests.caldavd.sharing import grant
+from tests.caldavd.sharing import grant, remove
 
 AsUser = Callable[[str | None], Client]
 HOME = "/calendars/u2/"
@@ -149,12 +149,7 @@ def test_it_is_not_overwritten(u2: Client, method: str) -> None:
 def test_where_it_has_gone_in_another_way_the_next_one_counts(store: Store, u1: Client, u2: Client) -> None:
     """For instance by the command line."""
     choose(u2, WORK)
-
-    def work(tx) -> None:  # type: ignore[no-untyped-def]
-        tx.homes.lock_of(["u2"])
-        tx.collections.remove(tx.collections.find("u2", ("work",)).collection)
-
-    store.run(work, write=True)
+    remove(store, "u2/work")
     assert default(u2) == CAL2
     invited(u1, "a")
     assert len(members(u2, CAL2)) == 1

@@ -22,7 +22,7 @@ from tests.caldavd.implicit.scene import (
     reply,
     text,
 )
-from tests.caldavd.sharing import statements
+from tests.caldavd.sharing import remove, statements
 
 AsUser = Callable[[str | None], Client]
 CAL1 = calendar("u1")
@@ -217,14 +217,7 @@ def test_where_the_boxes_are(admin: Client, kind: str) -> None:
 
 def test_who_has_no_boxes_is_promised_none(store: Store, u1: Client) -> None:
     """For instance because something else has the name (an import)."""
-
-    def work(tx: Transaction) -> None:
-        tx.homes.lock_of(["u3"])
-        found = tx.collections.find("u3", ("inbox",))
-        assert found is not None
-        tx.collections.remove(found.collection)
-
-    store.run(work, write=True)
+    remove(store, "u3/inbox")
     answer = u1.propfind("/principals/u3/", "<C:schedule-inbox-URL/><C:schedule-outbox-URL/>")
     assert answer.status_of("/principals/u3/", "C:schedule-inbox-URL") == 404
     assert answer.xpath("string(//C:schedule-outbox-URL/D:href)") == outbox("u3")
