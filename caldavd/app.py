@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 import webob
 
-from caldavd import errors, kinds, public
+from caldavd import errors, express, kinds, public
 from caldavd.access import Access, Memberships
 from caldavd.auth import Authenticated, Authenticator, Challenge, Unconfirmed
 from caldavd.compression import compress
@@ -175,7 +175,8 @@ class Application:
         if method is not None and expected is not None:
             request = visit.request(max_body=self.limits.max_body_size)
             with suppress(Unconfirmed):
-                return self._run(request, visit.router, location, method, expected.confirmed)
+                quick = express.answer(self.store, visit.router, expected, location, request)
+                return quick or self._run(request, visit.router, location, method, expected.confirmed)
         who = self.authenticator.authenticate(
             authorization=authorization, remote_address=seen.remote_address, environ=raw.environ
         )

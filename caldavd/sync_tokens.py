@@ -10,10 +10,13 @@ from caldavd.context import Context
 from caldavd.errors import VALID_SYNC_TOKEN, failed
 from caldavd.kinds import CALENDAR, HOME, INBOX, PLAIN, SUBSCRIBED
 from caldavd.resources import Resource
+from storage.rows import Collection
 
 #: The kinds of resource that have a sync token.
 SYNCED: Final = (HOME, CALENDAR, PLAIN, SUBSCRIBED, INBOX)
 
+#: The generation of an owner, who always sees everything.
+_OWNER: Final = "o"
 _TOKEN = re.compile(r"urn:x-caldavd:sync:([0-9a-zA-Z_-]+):(\d{1,18}\.\d{1,18}):([0-9.o]+):(\d{1,18}):(\d{1,18})")
 
 
@@ -32,24 +35,36 @@ def revision_of(resource: Resource) -> int:
     return resource.collection.revision
 
 
+def ctag(epoch: str, collection: Collection, revision: int) -> str:
+    """The value of ``CS:getctag``: other bytes whenever anything in the collection is other than it was."""
+    return f"{epoch}-{collection.id}-{revision}"
+
+
+def token_of_owner(epoch: str, collection: Collection) -> str:
+    """The value of ``D:sync-token`` on a calendar, for its owner."""
+    return _written(epoch, collection, _OWNER, SyncToken(collection.revision, collection.revision))
+
+
 def _generation(context: Context, resource: Resource) -> str:
     """What changes when the asker may see something else than before: never for the owner."""
     if resource.owner == context.user.name:
-        return "o"
+        return _OWNER
     assert resource.home is not None
     return f"{resource.home.generation}.{context.user.generation}"
 
 
-def _place(resource: Resource) -> str:
+def _place(collection: Collection) -> str:
     """Home and collection: one that is moved into another home keeps its id, and counts with that home's numbers."""
-    return f"{resource.collection.home_id}.{resource.collection.id}"
+    return f"{collection.home_id}.{collection.id}"
 
 
 def write_token(context: Context, resource: Resource, token: SyncToken) -> str:
     """The token as a URI: Evolution ignores one without ``:`` or ``/`` (clients.md rule 12)."""
-    generation = _generation(context, resource)
-    epoch = context.store.epoch
-    return f"urn:x-caldavd:sync:{epoch}:{_place(resource)}:{generation}:{token.base}:{token.cursor}"
+    return _written(context.store.epoch, resource.collection, _generation(context, resource), token)
+
+
+def _written(epoch: str, collection: Collection, generation: str, token: SyncToken) -> str:
+    return f"urn:x-caldavd:sync:{epoch}:{_place(collection)}:{generation}:{token.base}:{token.cursor}"
 
 
 def read_token(context: Context, resource: Resource, value: str) -> SyncToken:
@@ -60,7 +75,7 @@ def read_token(context: Context, resource: Resource, value: str) -> SyncToken:
     epoch, place, generation, base, cursor = found.groups()
     same = (epoch, place, generation) == (
         context.store.epoch,
-        _place(resource),
+        _place(resource.collection),
         _generation(context, resource),
     )
     token = SyncToken(int(base), int(cursor))

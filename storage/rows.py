@@ -462,6 +462,28 @@ class HomeDelta:
     truncated: bool
 
 
+class OwnedObject(NamedTuple):
+    """What GET sends of a member. ``has_properties``: whether anything is stored with it by PROPPATCH."""
+
+    etag: str
+    modified: int
+    schedule_tag: str | None
+    body: bytes
+    has_properties: bool
+
+
+class Owned(NamedTuple):
+    """A collection directly below the home of a principal, with the principal's id and ``revision`` of credentials.
+
+    ``object`` is the member that was named; ``None``: there is none of that name.
+    """
+
+    principal_id: int
+    revision: int
+    collection: Collection
+    object: OwnedObject | None
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Where a path leads.

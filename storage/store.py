@@ -34,6 +34,7 @@ from storage.rows import (
     NewJob,
     NewObject,
     ObjectRow,
+    Owned,
     Owner,
     Principal,
     PrincipalKind,
@@ -154,6 +155,12 @@ class Collections(Protocol):
         """Follows ``names`` below the home of ``owner``; ``None`` where there is no such home. At most two statements.
 
         ``columns``: what of the object at the end of the path is needed beside ``KEY_COLUMNS``.
+        """
+
+    def owned(self, owner: str, calendar: str, member: str = "") -> Owned | None:
+        """A collection of this name in the home of a principal, and a member of it: one statement.
+
+        With what tells whether a login of the principal still counts. ``None`` where there is no such collection.
         """
 
     def get(self, collection_id: int) -> Collection | None: ...

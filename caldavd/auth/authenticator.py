@@ -72,11 +72,20 @@ class Expected:
 
     name: str
     revision: str
-    _authenticator: Authenticator = field(repr=False)
+    store: Store = field(repr=False)
 
     def confirmed(self, tx: Transaction) -> Principal:
         """The principal as it is now. Raises :class:`Unconfirmed` where its credentials are others by now."""
-        return self._authenticator.confirmed(tx, self)
+        found = tx.principals.for_login(self.name)
+        if found is None:
+            raise Unconfirmed
+        self.confirm(found[0].id, found[1].revision)
+        return found[0]
+
+    def confirm(self, principal_id: int, revision: int) -> None:
+        """Of a principal and its credentials that were read: raises :class:`Unconfirmed` where they are others."""
+        if self.revision != revision_of(self.store.epoch, principal_id, revision):
+            raise Unconfirmed
 
 
 class Unconfirmed(Exception):
@@ -166,13 +175,6 @@ class Authenticator:
         seen = self._has_seen_failures(Keys.of(name=found.name, remote_address=remote_address))
         return None if seen else found
 
-    def confirmed(self, tx: Transaction, login: Expected) -> Principal:
-        """See :class:`Expected`."""
-        found = tx.principals.for_login(login.name)
-        if found is None or self._revision(found) != login.revision:
-            raise Unconfirmed
-        return found[0]
-
     def _judge(self, attempt: _Attempt) -> Answer:
         """The order matters: at a limit even a remembered password is refused, or guessing could go on in the cache."""
         if self._has_seen_failures(attempt.keys) and self._standing(attempt.keys).over:
@@ -196,7 +198,7 @@ class Authenticator:
             return self._failed(attempt)
         answer = self._welcome(name, attempt.found)
         if isinstance(answer, Authenticated):
-            self._right.put(attempt.mac, Expected(name, attempt.revision, self))
+            self._right.put(attempt.mac, Expected(name, attempt.revision, self._store))
             self._note_success(attempt.keys, standing)
         return answer
 
@@ -269,7 +271,8 @@ class Authenticator:
         return TooMany(self._limits.seconds)
 
     def _revision(self, found: Found | None) -> str:
-        return f"{self._store.epoch} {found[0].id} {found[1].revision}" if found else self._store.epoch
+        epoch = self._store.epoch
+        return revision_of(epoch, found[0].id, found[1].revision) if found else epoch
 
     def _find(self, name: str) -> Found | None:
         try:
@@ -298,3 +301,8 @@ class Authenticator:
         except NameTaken:
             found = self._find(name)
             return found[0] if found else None
+
+
+def revision_of(epoch: str, principal_id: int, revision: int) -> str:
+    """What stays the same as long as the credentials of a principal do. A restore of the database gives a new epoch."""
+    return f"{epoch} {principal_id} {revision}"

@@ -16,7 +16,7 @@ from caldavd.errors import PROPFIND_FINITE_DEPTH, bad_request, failed
 from caldavd.kinds import CALENDAR, HOME, HOMES, INBOX, PLAIN, PRINCIPALS, ROOT
 from caldavd.properties.listing import listing
 from caldavd.properties.registry import REGISTRY, load_stored, names_response, plan, render, responses
-from caldavd.request import INFINITY, read_xml
+from caldavd.request import INFINITY, Request, read_xml
 from caldavd.resources import Resource, of_collection, of_object, of_principal, resolve
 from caldavd.response import Response, xml
 from caldavd.router import Location, Space
@@ -37,7 +37,7 @@ def run(context: Context, resource: Resource) -> Response:
         raise failed(PROPFIND_FINITE_DEPTH, message=message)
     preferences = context.request.preferences
     itself = () if preferences.depth_noroot and depth else (resource,)
-    asked = _asked_of(context)
+    asked = asked_of(context.request)
     told = _told(context, resource, asked) if depth else None
     resources = chain(itself, members(context, resource)) if depth and told is None else itself
     body = multistatus(chain(_answer(context, resources, asked, minimal=preferences.minimal), told or ()))
@@ -57,17 +57,18 @@ class Asked:
     names: tuple[str, ...] = ()
 
 
-_PROP: Final = dav("prop")
+PROP: Final = dav("prop")
 _ALLPROP: Final = dav("allprop")
-_FORMS: Final = frozenset({_PROP, _ALLPROP, dav("propname")})
+_FORMS: Final = frozenset({PROP, _ALLPROP, dav("propname")})
 #: A client asks with the same few bytes each time, every few minutes: bodies up to this size are read once.
 _OFTEN: Final = 4096
 
 
-def _asked_of(context: Context) -> Asked:
-    if len(context.request.body) <= _OFTEN:
-        return _read_before(context.request.body)
-    return _read(context.request.xml())
+def asked_of(request: Request) -> Asked:
+    """What the body of a PROPFIND asks for. Raises 400."""
+    if len(request.body) <= _OFTEN:
+        return _read_before(request.body)
+    return _read(request.xml())
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +92,7 @@ def _read(root: Element | None) -> Asked:
 
 def _told(context: Context, resource: Resource, asked: Asked) -> Iterator[str] | None:
     """The members of a calendar or inbox without a resource for each, where so little is asked of them."""
-    if asked.form != _PROP or resource.kind not in (CALENDAR, INBOX) or not context.access.has(resource, READ):
+    if asked.form != PROP or resource.kind not in (CALENDAR, INBOX) or not context.access.has(resource, READ):
         return None
     how = listing(kinds.OF_MEMBER[resource.collection.kind], asked.names)
     if how is None:
@@ -100,7 +101,7 @@ def _told(context: Context, resource: Resource, asked: Asked) -> Iterator[str] |
 
 
 def _answer(context: Context, resources: Iterable[Resource], asked: Asked, *, minimal: bool) -> Iterable[str]:
-    if asked.form == _PROP:
+    if asked.form == PROP:
         return responses(context, resources, asked.names, minimal=minimal)
     if asked.form == _ALLPROP:
         return all_properties(context, resources, include=asked.names)

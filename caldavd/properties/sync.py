@@ -5,7 +5,7 @@ from __future__ import annotations
 from caldavd.context import Context
 from caldavd.properties.registry import live
 from caldavd.resources import Resource
-from caldavd.sync_tokens import SYNCED, current_token, revision_of
+from caldavd.sync_tokens import SYNCED, ctag, current_token, revision_of
 from caldavd.xml.names import cs, dav
 
 
@@ -16,4 +16,4 @@ def sync_token(context: Context, resource: Resource) -> str:
 
 @live(cs("getctag"), on=SYNCED, section="caldav-ctag 4.1")
 def getctag(context: Context, resource: Resource) -> str:
-    return f"{context.store.epoch}-{resource.collection.id}-{revision_of(resource)}"
+    return ctag(context.store.epoch, resource.collection, revision_of(resource))

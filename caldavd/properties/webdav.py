@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from functools import cache
 
 from caldavd import kinds
@@ -60,6 +61,7 @@ def creationdate(context: Context, resource: Resource) -> str:
     return datetime.fromtimestamp(_times(resource)[0], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=4096)
 def http_date(seconds: int) -> str:
     """An IMF-fixdate (RFC 9110 section 5.6.7)."""
     return formatdate(seconds, usegmt=True)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import BindParameter, and_, bindparam, delete, insert, or_, select, true, update
 
 from storage.errors import Misuse, NameTaken, NotFound
-from storage.rows import KEY_COLUMNS, Collection, CollectionKind, Found, Home, ObjectRow, Owner, StoredProperty
+from storage.rows import KEY_COLUMNS, Collection, CollectionKind, Found, Home, ObjectRow, Owned, Owner, StoredProperty
 from storage.sql.batching import batches
 from storage.sql.copying import copy_members, copy_properties
 from storage.sql.direct import Direct
 from storage.sql.names import below, checked_name, checked_text, findable, joined, storable, upward
+from storage.sql.owned import owned
 from storage.sql.properties import EVERYONE
 from storage.sql.schema import collection_properties, collections, homes, locks, objects, removals
 from storage.sql.types import key_hash
@@ -168,6 +169,11 @@ class SqlCollections:
             found = cast("ObjectRow", make(last[len(HOME_COLUMNS) + len(COLLECTION_COLUMNS) :]))
             missing = ()
         return Found(home=home_of(last), chain=chain, object=found, missing=missing)
+
+    def owned(self, owner: str, calendar: str, member: str = "") -> Owned | None:
+        """See :class:`storage.store.Collections`."""
+        self._tx.flush()
+        return owned(self._tx, owner, calendar, member)
 
     def get(self, collection_id: int) -> Collection | None:
         """See :class:`storage.store.Collections`."""

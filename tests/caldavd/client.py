@@ -12,7 +12,8 @@ import webob
 from lxml import etree
 
 from caldavd.app import Application
-from caldavd.auth import Authenticated, Challenge
+from caldavd.auth import Authenticated, Challenge, Expected
+from caldavd.auth.authenticator import revision_of
 from storage.store import Store
 
 #: Prefixes for XPath expressions in tests.
@@ -135,8 +136,15 @@ class NamesAreEnough:
 
     store: Store
 
-    def expected(self, *, authorization: str | None, remote_address: str) -> None:
-        """Nobody is remembered."""
+    def expected(self, *, authorization: str | None, remote_address: str) -> Expected | None:
+        """Whoever exists was here a moment ago."""
+        if not authorization:
+            return None
+        name = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
+        found = self.store.run(lambda tx: tx.principals.for_login(name), write=False)
+        if found is None:
+            return None
+        return Expected(name, revision_of(self.store.epoch, found[0].id, found[1].revision), self.store)
 
     def authenticate(
         self, *, authorization: str | None, remote_address: str, environ: Mapping[str, object]

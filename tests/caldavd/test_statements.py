@@ -191,8 +191,8 @@ class Kind(NamedTuple):
 
 
 KINDS_OF_REQUEST: Final = (
-    Kind("poll", 2, 2, 2, 207, _propfind("<CS:getctag/><D:sync-token/>", 0)),
-    Kind("GET", 3, 3, 3, 200, lambda client, calendar: lambda: client.request("GET", _member(calendar, 3))),
+    Kind("poll", 1, 1, 1, 207, _propfind("<CS:getctag/><D:sync-token/>", 0)),
+    Kind("GET", 1, 1, 1, 200, lambda client, calendar: lambda: client.request("GET", _member(calendar, 3))),
     Kind("HEAD", 3, 3, 3, 200, lambda client, calendar: lambda: client.request("HEAD", _member(calendar, 3))),
     Kind("PUT, new", 8, 9, 9, 201, _put_new),
     Kind("PUT, changed", 7, 8, 8, 204, _put_update),

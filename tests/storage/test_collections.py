@@ -18,6 +18,45 @@ def _add(tx: Transaction, parent: Collection, *names: str) -> Collection:
     return parent
 
 
+def test_what_an_owner_asks_for_comes_with_what_confirms_the_login(house: House) -> None:
+    house.put("a.ics")
+    house.put("b.ics")
+
+    def mark(tx: Transaction) -> None:
+        found = find(tx, "anna", "work", "b.ics")
+        assert found.object is not None
+        tx.properties.set(StoredProperty(Owner("object", found.object.id), 0, "urn:x", "mark", b"<x/>"))
+
+    house.locked(mark)
+
+    def work(tx: Transaction) -> None:
+        login = tx.principals.for_login("anna")
+        assert login is not None
+        found = tx.collections.find("anna", ("work", "a.ics"), columns=frozenset({"etag", "modified", "schedule_tag"}))
+        assert found is not None
+        assert found.object is not None
+        owned = tx.collections.owned("anna", "work", "a.ics")
+        assert owned is not None
+        assert owned[:3] == (login[0].id, login[1].revision, found.collection)
+        row = found.object
+        assert owned.object == (row.etag, row.modified, row.schedule_tag, b"body", False)
+
+        marked = tx.collections.owned("anna", "work", "b.ics")
+        assert marked is not None
+        assert marked.object is not None
+        assert marked.object.has_properties
+
+        for member in ("", "none.ics", "a.ics/", "\ud800"):
+            nothing = tx.collections.owned("anna", "work", member)
+            assert nothing is None if member == "\ud800" else nothing is not None and nothing.object is None
+        for calendar in ("", "none", "work/a.ics", "\ud800"):
+            assert tx.collections.owned("anna", calendar, "a.ics") is None
+        for owner in ("nobody", "Anna", "\ud800"):
+            assert tx.collections.owned(owner, "work", "a.ics") is None
+
+    house.read(work)
+
+
 def test_a_path_is_followed_as_far_as_it_leads(house: House) -> None:
     house.put("a.ics")
 
