@@ -178,7 +178,8 @@ def parse(data: bytes, *, limits: Limits = OBJECT_LIMITS) -> Component:
 def parse_stream(data: bytes, *, limits: Limits = STREAM_LIMITS) -> list[Component]:
     """Every VCALENDAR in ``data``, in order (RFC 5545 3.4: an iCalendar stream may hold several)."""
     head = _head_of(data)
-    known = _opened(head) if head else None
+    opened = _opened if len(head) < _SHORT_HEAD else _opened_long
+    known = opened(head) if head else None
     if known is None or known.lines > limits.lines or limits.depth < _HEAD_DEPTH:
         return _closed(_nested(scan(data, limits=limits), limits, []))
     _check_whole(data, b"\n", limits)
@@ -237,7 +238,9 @@ def _nested(
 _ANY_BEGINS: Final = b"\nBEGIN:"
 _ZONE_BEGINS: Final = b"\nBEGIN:VTIMEZONE"
 _ZONE_ENDS: Final = b"\nEND:VTIMEZONE"
-_LONGEST_HEAD: Final = 4000
+#: Thunderbird's zones have all changes since 1970: 14 KB, and 130 KB of memory as lines, so that fewer are kept.
+_LONGEST_HEAD: Final = 16_000
+_SHORT_HEAD: Final = 4_000
 _HEAD_DEPTH: Final = 3  # VCALENDAR, VTIMEZONE, STANDARD
 
 
@@ -262,8 +265,7 @@ def _head_of(data: bytes) -> bytes:
     return data[:end] if is_whole and is_first else b""
 
 
-@lru_cache(maxsize=256)
-def _opened(head: bytes) -> _Opened | None:
+def _open(head: bytes) -> _Opened | None:
     """What ``head`` opens; ``None`` where that is something else than one VCALENDAR, or where it holds an error."""
     try:
         items = list(scan(head))
@@ -277,6 +279,10 @@ def _opened(head: bytes) -> _Opened | None:
     ):
         return None
     return _Opened(found[0], len(items), 1 + head.count(b"\n"))
+
+
+_opened = lru_cache(maxsize=256)(_open)
+_opened_long = lru_cache(maxsize=32)(_open)
 
 
 def scan(

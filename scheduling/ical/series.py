@@ -35,6 +35,12 @@ _SHIFTS: Final = 2 * DAY
 _FEW: Final = 60
 
 
+def _longest(rule: Rule) -> int:
+    """How much later a start in the next period is, at the most: a weekday of a month may come six days later."""
+    weekday_of_month = bool(rule.by_day) and rule.frequency <= Frequency.MONTHLY
+    return rule.interval * _LENGTHS[rule.frequency] + (6 * DAY if weekday_of_month else 0)
+
+
 def _earliest(zone: Zone, instant: int) -> int:
     """A local time before which nothing starts that is not before ``instant``.
 
@@ -296,8 +302,7 @@ class Series:
         steady = [rule for rule in endless if is_regular(rule, timing.local // DAY) and not rule.by_set_pos]
         if not steady or len(self._eras) > 1 or not timing.has_start:
             return None
-        # A weekday of a month may be up to six days later in the next one.
-        gap = min(rule.interval * _LENGTHS[rule.frequency] for rule in steady) + 6 * DAY + _SHIFTS
+        gap = min(map(_longest, steady)) + _SHIFTS
         gone = max(self._gone, default=timing.instant), (max(self._gone_days, default=0) + 1) * DAY
         return max(timing.instant, *gone) + gap + _SHIFTS, gap
 
