@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from storage.rows import Ace, Collection
 from storage.sql.batching import batches
+from storage.sql.direct import DirectAmong
 from storage.sql.names import checked_text
 from storage.sql.schema import aces, collections
 from storage.sql.values import COLLECTION_COLUMNS, collection_of
@@ -16,7 +17,7 @@ from storage.sql.values import COLLECTION_COLUMNS, collection_of
 if TYPE_CHECKING:
     from storage.sql.transaction import SqlTransaction
 
-_OF = (
+_OF = DirectAmong(
     select(
         aces.c.collection_id,
         aces.c.who,
@@ -26,9 +27,8 @@ _OF = (
         aces.c.property,
         aces.c.inverts,
         aces.c.protected,
-    )
-    .where(aces.c.collection_id.in_(bindparam("ids", expanding=True)))
-    .order_by(aces.c.collection_id, aces.c.position)
+    ).order_by(aces.c.collection_id, aces.c.position),
+    aces.c.collection_id,
 )
 _CLEAR = delete(aces).where(aces.c.collection_id == bindparam("collection"))
 _ADD = insert(aces)
@@ -53,9 +53,7 @@ class SqlAcls:
         """See :class:`storage.store.Acls`."""
         found: dict[int, list[Ace]] = {}
         for batch in batches(dict.fromkeys(collection_ids)):
-            for id_, who, grant, privileges, principal_id, prop, invert, protected in self._tx.execute(
-                _OF, {"ids": batch}
-            ):
+            for id_, who, grant, privileges, principal_id, prop, invert, protected in _OF.all(self._tx, {}, batch):
                 ace = Ace(
                     who=who,
                     grant=grant,

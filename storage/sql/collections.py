@@ -9,13 +9,13 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import BindParameter, and_, bindparam, delete, insert, or_, select, true, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, insert, literal, or_, select, true, update
 
 from storage.errors import Misuse, NameTaken, NotFound
 from storage.rows import KEY_COLUMNS, Collection, CollectionKind, Found, Home, ObjectRow, Owned, Owner, StoredProperty
 from storage.sql.batching import batches
 from storage.sql.copying import copy_members, copy_properties
-from storage.sql.direct import Direct
+from storage.sql.direct import Direct, DirectAmong
 from storage.sql.names import below, checked_name, checked_text, findable, joined, storable, upward
 from storage.sql.owned import owned
 from storage.sql.properties import EVERYONE
@@ -35,33 +35,30 @@ _ROOTS = (
     .order_by(homes.c.owner)
 )
 _OF_HOME = select(*COLLECTION_COLUMNS).where(collections.c.home_id == bindparam("home")).order_by(collections.c.path)
-_OF_HOMES = (
-    select(
-        *HOME_COLUMNS,
-        *COLLECTION_COLUMNS,
-        collection_properties.c.principal_id,
-        collection_properties.c.namespace,
-        collection_properties.c.name,
-        collection_properties.c.xml,
+
+
+@lru_cache(maxsize=16)
+def _of_homes(kinds: frozenset[CollectionKind], names: frozenset[tuple[str, str]]) -> DirectAmong:
+    """Collections of these kinds with those of their properties, among homes."""
+    stored = collection_properties.c
+    hashes = [literal(key_hash(*name), stored.name_hash.type) for name in sorted(names)]
+    owners = and_(
+        stored.owner_id == collections.c.id,
+        # No hash is empty.
+        stored.name_hash.in_(hashes or [literal(b"", stored.name_hash.type)]),
+        or_(stored.principal_id == EVERYONE, stored.principal_id == homes.c.principal_id),
     )
-    .select_from(homes)
-    .join(collections, collections.c.home_id == homes.c.id)
-    .outerjoin(
-        collection_properties,
-        and_(
-            collection_properties.c.owner_id == collections.c.id,
-            collection_properties.c.name_hash.in_(bindparam("hashes", expanding=True)),
-            or_(
-                collection_properties.c.principal_id == EVERYONE,
-                collection_properties.c.principal_id == homes.c.principal_id,
-            ),
-        ),
+    properties = (stored.principal_id, stored.namespace, stored.name, stored.xml)
+    statement = (
+        select(*HOME_COLUMNS, *COLLECTION_COLUMNS, *properties)
+        .select_from(homes.join(collections, collections.c.home_id == homes.c.id))
+        .outerjoin(collection_properties, owners)
+        .where(collections.c.kind.in_([literal(kind.value) for kind in sorted(kinds)]))
+        .order_by(homes.c.id, collections.c.path, stored.principal_id)
     )
-    .where(
-        homes.c.id.in_(bindparam("homes", expanding=True)), collections.c.kind.in_(bindparam("kinds", expanding=True))
-    )
-    .order_by(homes.c.id, collections.c.path, collection_properties.c.principal_id)
-)
+    return DirectAmong(statement, homes.c.id)
+
+
 _ADD = insert(collections)
 # Which columns these set follows from the parameters that they are run with.
 _UPDATE = update(collections).where(collections.c.id == bindparam("collection"))
@@ -206,17 +203,22 @@ class SqlCollections:
     ) -> Sequence[tuple[Home, Collection, Sequence[StoredProperty]]]:
         """See :class:`storage.store.Collections`."""
         self._tx.flush()
-        where = {"kinds": [kind.value for kind in kinds], "hashes": [key_hash(*name) for name in names]}
+        statement = _of_homes(frozenset(kinds), frozenset(names))
         found: dict[int, tuple[Home, Collection, dict[tuple[str, str], StoredProperty]]] = {}
+        known: dict[int, Home] = {}
         for batch in batches(dict.fromkeys(home_ids)):
-            for row in self._tx.execute(_OF_HOMES, {**where, "homes": batch}):
-                collection = self._tx.seen(collection_of(row, len(HOME_COLUMNS)))
-                _, _, stored = found.setdefault(collection.id, (home_of(row), collection, {}))
+            for row in statement.all(self._tx, {}, batch):
+                id_ = row[len(HOME_COLUMNS)]
+                if id_ not in found:
+                    collection = self._tx.seen(collection_of(row, len(HOME_COLUMNS)))
+                    if collection.home_id not in known:
+                        known[collection.home_id] = home_of(row)
+                    found[id_] = known[collection.home_id], collection, {}
                 principal_id, namespace, name, xml = row[-4:]
                 if name is not None:
-                    owner = Owner("collection", collection.id)
+                    owner = Owner("collection", id_)
                     # Everyone's come first: the principal's own value of the same name replaces it.
-                    stored[namespace, name] = StoredProperty(owner, principal_id, namespace, name, xml)
+                    found[id_][2][namespace, name] = StoredProperty(owner, principal_id, namespace, name, xml)
         return [(home, collection, list(stored.values())) for home, collection, stored in found.values()]
 
     def add_root(self, home: Home) -> Collection:

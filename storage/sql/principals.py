@@ -6,7 +6,6 @@ Races on names and addresses end at a unique index: the loser's work runs again 
 from __future__ import annotations
 
 from collections.abc import Collection as Members, Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +15,7 @@ from sqlalchemy import CTE, ColumnElement, Row, Select, bindparam, delete, inser
 from storage.errors import AddressTaken, NameTaken, NotFound
 from storage.rows import Address, AppPassword, ByAddress, Credentials, Home, Principal, PrincipalKind
 from storage.sql.batching import batches
-from storage.sql.direct import Direct
+from storage.sql.direct import Direct, DirectAmong
 from storage.sql.names import checked_name, checked_text, folded, storable
 from storage.sql.schema import (
     addresses,
@@ -65,8 +64,8 @@ _BY_ADDRESSES = select(addresses.c.uri, addresses.c.principal_id).where(
 )
 _named = addresses.alias("named")
 #: Principals with all their addresses, found by any of them.
-_HAVING_ADDRESSES = _WITH_ADDRESSES.where(
-    principals.c.id.in_(select(_named.c.principal_id).where(_named.c.uri_hash.in_(bindparam("hashes", expanding=True))))
+_HAVING_ADDRESSES = DirectAmong(
+    _WITH_ADDRESSES.join(_named, _named.c.principal_id == principals.c.id), _named.c.uri_hash
 )
 _PAGE = (
     select(principals.c.id)
@@ -114,6 +113,7 @@ _MOVE_GENERATIONS = (
     .where(principals.c.id.in_(bindparam("ids", expanding=True)))
     .values(generation=principals.c.generation + 1)
 )
+_KINDS = {kind.value: kind for kind in PrincipalKind}
 _GROUPS = select(meta.c.value).where(meta.c.name == "groups")
 
 
@@ -149,7 +149,7 @@ class SqlPrincipals:
         found: dict[str, Principal] = {}
         wanted = dict.fromkeys(uri for uri in uris if storable(uri))
         for batch in batches(wanted):
-            for principal in self._read(_HAVING_ADDRESSES, {"hashes": [key_hash(uri) for uri in batch]}):
+            for principal in _principals(_HAVING_ADDRESSES.all(self._tx, {}, [key_hash(uri) for uri in batch])):
                 found.update((one.uri, principal) for one in principal.addresses if one.uri in wanted)
         return found
 
@@ -425,15 +425,12 @@ def _like(column: ColumnElement[str], text: str, match: MatchType) -> ColumnElem
 
 def _principals(rows: Iterable[Row[Any]]) -> list[Principal]:
     """Principals out of rows that each have one of their addresses, or none."""
-    found: dict[int, Principal] = {}
-    uris: dict[int, dict[str, Address]] = {}
+    found: dict[int, tuple[Row[Any], dict[str, Address]]] = {}
     for row in rows:
-        if row.id not in found:
-            found[row.id] = _principal(row)
-            uris[row.id] = {}
+        _, its_addresses = found.setdefault(row.id, (row, {}))
         if row.uri is not None:
-            uris[row.id][row.uri] = Address(row.uri, preferred=row.preferred)
-    return [replace(principal, addresses=tuple(uris[id_].values())) for id_, principal in found.items()]
+            its_addresses[row.uri] = Address(row.uri, preferred=row.preferred)
+    return [_principal(row, tuple(its_addresses.values())) for row, its_addresses in found.values()]
 
 
 def _credentials(rows: Sequence[Any]) -> Credentials:
@@ -451,11 +448,11 @@ def _credentials(rows: Sequence[Any]) -> Credentials:
     )
 
 
-def _principal(row: Row[Any]) -> Principal:
+def _principal(row: Row[Any], its_addresses: tuple[Address, ...]) -> Principal:
     return Principal(
         id=row.id,
         name=row.name,
-        kind=PrincipalKind(row.kind),
+        kind=_KINDS[row.kind],
         displayname=row.displayname,
         timezone=row.timezone,
         language=row.language,
@@ -463,6 +460,7 @@ def _principal(row: Row[Any]) -> Principal:
         home_id=row.home_id,
         generation=row.generation,
         created=row.created,
+        addresses=its_addresses,
     )
 
 

@@ -12,7 +12,18 @@ import pytest
 from sqlalchemy import Engine, bindparam, event, insert, literal_column, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage.rows import OBJECT_COLUMNS, Found, Lock, NewObject, Owner, PrincipalKind, StoredProperty
+from storage.rows import (
+    OBJECT_COLUMNS,
+    Ace,
+    Address,
+    CollectionKind,
+    Found,
+    Lock,
+    NewObject,
+    Owner,
+    PrincipalKind,
+    StoredProperty,
+)
 from storage.sql.direct import Direct, DirectWrite, driver_of
 from storage.sql.schema import collections, objects, removals
 from storage.sql.transaction import SqlTransaction
@@ -36,7 +47,10 @@ def listening() -> Iterator[list[str]]:
 
 
 def _furnish(tx: Transaction) -> None:
-    bert = tx.principals.add(name="bert", kind=PrincipalKind.ROOM, displayname="Bért", admin=True, quota=7)
+    addresses = [Address("mailto:bert@example.org", preferred=True), Address("urn:bert", preferred=False)]
+    bert = tx.principals.add(
+        name="bert", kind=PrincipalKind.ROOM, displayname="Bért", addresses=addresses, admin=True, quota=7
+    )
     tx.principals.set_password(bert.id, "a hash")
     tx.principals.add_app_password(bert.id, name="phone", password_hash="x")
     tx.principals.add_app_password(bert.id, name="tablet", password_hash="y")
@@ -61,6 +75,10 @@ def _answers(tx: Transaction) -> list[Any]:
         tx.principals.for_login("nobody"),
         *(tx.properties.of([owner], principal_id=who, names=[name]) for who in (0, anna.id, anna.id + 1)),
         tx.properties.of([owner], principal_id=anna.id, names=[("DAV:", "y")]),
+        tx.principals.by_addresses({"mailto:bert@example.org", "urn:bert", "mailto:nobody@example.org"}),
+        tx.collections.of_homes([anna.home_id, 999], kinds=list(CollectionKind), names=[("DAV:", "x"), ("DAV:", "y")]),
+        tx.collections.of_homes([anna.home_id], kinds=[CollectionKind.CALENDAR]),
+        tx.acls.of([one.id for one in found.chain]),
     ]
 
 
@@ -71,6 +89,8 @@ def test_both_ways_give_the_same(house: House) -> None:
     def stored(tx: Transaction) -> None:
         for who, xml in ((0, b"<x>all</x>"), (house.principal_id, b"<x>mine</x>")):
             tx.properties.set(StoredProperty(Owner("object", row.id), who, "DAV:", "x", xml))
+            tx.properties.set(StoredProperty(Owner("collection", house.work.id), who, "DAV:", "x", xml))
+        tx.acls.set(house.work, [Ace("all", True, ("{DAV:}read",)), Ace("self", False, ("{DAV:}all",), invert=True)])
 
     house.locked(stored)
     direct = house.read(_answers)
