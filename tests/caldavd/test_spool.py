@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -292,3 +293,41 @@ def test_who_has_no_turn_gets_it_whole(files: Files) -> None:
     assert list(map(len, third)) == [PIECE] * 3
     assert files.open == 0
     assert [len(piece) for piece in Turns(0).send(Spool([body]))] == [len(body)]
+
+
+def _peak(application: Application, method: str, body: str, headers: dict[str, str]) -> tuple[int, int]:
+    """How many bytes an answer has, and how many were in memory at most while it was made and sent."""
+    tracemalloc.start()
+    sent = _asked(application, method, body, headers)
+    size = sum(map(len, sent.pieces))
+    sent.close()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sent.status[:3] in ("200", "207")
+    assert size == int(sent.headers["Content-Length"])
+    return size, peak
+
+
+def test_memory_does_not_grow_with_a_listing(
+    store: Store, u1: Client, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As rows and text in lists, these took 7 to 12 MB."""
+    _filled(store, u1, 20_000)
+    monkeypatch.setattr(spool, "IN_MEMORY", 1 << 18)
+    for method, body, headers in _questions():
+        if method == "GET" or (_ETAG in body and "query" not in body):
+            size, peak = _peak(application, method, body, headers)
+            assert size > 2_000_000 > peak, (method, body, size, peak)
+
+
+def test_memory_does_not_grow_with_the_answer(
+    store: Store, u1: Client, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With resources and texts in lists, these took 10 to 16 MB."""
+    _filled(store, u1, 6_000)
+    monkeypatch.setattr(spool, "IN_MEMORY", 1 << 18)
+    for method, body, headers in _questions():
+        if method == "GET" or "multiget" in body or "propname" in body:
+            continue
+        _, peak = _peak(application, method, body, headers)
+        assert peak < 6_000_000, (method, body, peak)
