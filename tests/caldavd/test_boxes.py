@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -22,13 +22,6 @@ HOME = "/calendars/u1/"
 CAL, INBOX, OUTBOX = HOME + "calendar/", HOME + "inbox/", HOME + "outbox/"
 TYPES = "<D:resourcetype/>"
 AsUser = Callable[[str | None], Client]
-
-
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
 
 
 @pytest.fixture(params=KINDS)

@@ -66,14 +66,6 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeetingWorld]:
 
 
 @pytest.fixture
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """Servers of databases, where they answer."""
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
-
-
-@pytest.fixture
 def world(tmp_path: Path) -> Iterator[MeetingWorld]:
     """The same people without any appointments."""
     made = MeetingWorld(tmp_path / "caldavd.db")

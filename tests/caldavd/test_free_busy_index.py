@@ -405,13 +405,6 @@ def test_redis_flushed_restarted_filled_with_old_copies_slowed_and_cut_off(
                 index.close()
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.drop()
-
-
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sqlite"])
 def test_on_other_databases(make: Callable[..., Play], databases: Databases, kind: str) -> None:
     url = databases.url(kind)

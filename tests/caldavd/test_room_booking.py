@@ -29,13 +29,6 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 Taken = tuple[datetime, datetime, str]
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def port(request: pytest.FixtureRequest, databases: Databases) -> Iterator[int]:
     variables = {"CALDAVD_SCHEDULING__ENABLED": "true"}

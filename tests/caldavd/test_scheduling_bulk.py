@@ -27,13 +27,6 @@ MEETING = "/calendars/p000/calendar/m.ics"
 MOST = 75
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def store(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Store]:
     opened = open_store(databases.url(request.param), wait_seconds=60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,15 +14,9 @@ from scheduling.worker import Worker
 from storage.rows import JournalEntry
 from storage.store import Store
 from tests.caldavd.client import Client
-from tests.scheduling.mail.smtp import Sink, listening
+from tests.scheduling.mail.smtp import Sink
 
 CALENDAR = "/calendars/u1/calendar/"
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with listening(Sink()) as one:
-        yield one
 
 
 class Office:

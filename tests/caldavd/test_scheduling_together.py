@@ -37,13 +37,6 @@ PROCESSES, ROUNDS = 4, 20
 ANSWERS = ("ACCEPTED", "DECLINED", "TENTATIVE")
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
-
-
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, databases: Databases) -> str:
     made = databases.url(request.param)

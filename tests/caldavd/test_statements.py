@@ -23,7 +23,7 @@ from caldavd.wsgi import build
 from config.settings import Provisioning, Settings
 from storage.open import open_store
 from storage.store import Transaction
-from tests.caldavd.client import Answer, Client, event
+from tests.caldavd.client import Answer, Client, event, question
 from tests.storage.databases import Databases
 
 #: The first one asks.
@@ -135,12 +135,8 @@ def _token(client: Client, calendar: str) -> str:
 
 def _outbox(people: int) -> Prepare:
     """Asked a second time: what is known of everybody's time is in memory then."""
-    attendees = "".join(f"ATTENDEE:mailto:{name}@example.org\r\n" for name in PEOPLE[:people])
-    body = (
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//EN\r\nMETHOD:REQUEST\r\nBEGIN:VFREEBUSY\r\nUID:q\r\n"
-        "DTSTAMP:20260101T000000Z\r\nDTSTART:20260302T000000Z\r\nDTEND:20260309T000000Z\r\n"
-        f"ORGANIZER:mailto:p00@example.org\r\n{attendees}END:VFREEBUSY\r\nEND:VCALENDAR\r\n"
-    )
+    attendees = (f"mailto:{name}@example.org" for name in PEOPLE[:people])
+    body = question(*attendees, organizer="mailto:p00@example.org", start="20260302", end="20260309")
 
     def prepare(client: Client, _: str) -> Callable[[], Answer]:
         def post() -> Answer:
@@ -279,13 +275,6 @@ def _furnish(tx: Transaction) -> None:
         new = provision.NewPrincipal(name=name, addresses=(f"mailto:{name}@example.org",), schedules=True)
         made = provision.create(tx, new, Provisioning())
         tx.principals.set_password(made.id, hash_password(name, cost=cost_of(_SETTINGS)))
-
-
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
 
 
 @pytest.fixture(scope="module")

@@ -25,25 +25,12 @@ from tests.storage.databases import KINDS, Databases
 HOUR = 3600
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.drop()
-
-
 @pytest.fixture
 def scene(databases: Databases) -> Iterator[Scene]:
     made = Scene(databases.url("sqlite"))
     yield made
     assert list(made.store.check()) == []
     made.store.close()
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with listening(Sink()) as one:
-        yield one
 
 
 def test_an_invitation_goes_out_once(scene: Scene, sink: Sink) -> None:

@@ -108,13 +108,6 @@ def put(tx: Transaction, collection: str, name: str, *, body: bytes = b"body", u
     return tx.objects.put(found.collection, name, new, replaces=found.object)
 
 
-@pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.drop()
-
-
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, databases: Databases) -> str:
     return databases.url(request.param)

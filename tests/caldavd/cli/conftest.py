@@ -1,15 +1,18 @@
-"""The command line as a person uses it: in a folder of its own, with a database there, in this process."""
+"""The command line as a person uses it: in a folder of its own, in this process, or as a server of its own."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from caldavd.__main__ import main
+from tests.caldavd.cli.processes import Serve, Served
 
 Cli = Callable[..., Result]
 
@@ -43,3 +46,20 @@ def ready(cli: Cli) -> Cli:
     """The command line on a database without anybody."""
     cli("db", "upgrade")
     return cli
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """``serve("--first-run", CALDAVD_SERVER__WORKERS="2")`` in the folder of the test; all end with it."""
+    running: list[Served] = []
+
+    def start(*arguments: str, **variables: str) -> Served:
+        served = Served(tmp_path, *arguments, **variables)
+        running.append(served)
+        return served
+
+    yield start
+    for served in running:
+        with suppress(ProcessLookupError):
+            os.killpg(served.process.pid, signal.SIGKILL)
+        served.process.wait(20)

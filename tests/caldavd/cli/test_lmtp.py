@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import smtplib
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-from tests.caldavd.cli.test_serve import TREE, Serve, serve  # noqa: F401 - a fixture
+from tests.caldavd.cli.processes import Serve, ends_well, worker
 from tests.caldavd.imip.scene import CARL, itip
 
 
@@ -40,7 +36,7 @@ def meetings(folder: Path) -> int:
     return found
 
 
-def test_serve_takes_mails_in(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+def test_serve_takes_mails_in(serve: Serve, tmp_path: Path) -> None:
     place = tmp_path / "lmtp"
     served = serve(
         "--first-run",
@@ -57,27 +53,7 @@ def test_serve_takes_mails_in(serve: Serve, tmp_path: Path) -> None:  # noqa: F8
     assert served.output.count("LMTP: listening at") == 1, "one of the two processes"
 
 
-@contextmanager
-def worker(folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("CALDAVD_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "caldavd", "worker"],
-        env=kept | variables | {"PYTHONPATH": str(TREE)},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(20)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def test_a_worker_takes_mails_in_and_another_one_takes_over_when_it_is_killed(serve: Serve, tmp_path: Path) -> None:  # noqa: F811
+def test_a_worker_takes_mails_in_and_another_one_takes_over_when_it_is_killed(serve: Serve, tmp_path: Path) -> None:
     served = serve("--first-run", CALDAVD_PROVISIONING__MAIL_DOMAIN="here.example").ready()
     name, _ = served.login()
     place = tmp_path / "lmtp"
@@ -88,8 +64,5 @@ def test_a_worker_takes_mails_in_and_another_one_takes_over_when_it_is_killed(se
             first.kill()
             first.wait(20)
             assert delivered(place, invitation(address), address) == {}, "the same mail again"
-            second.send_signal(signal.SIGTERM)
-            output, _ = second.communicate(timeout=40)
-            assert second.returncode == 0, output
-            assert b"Traceback" not in output
+            ends_well(second)
     assert meetings(tmp_path) == 1

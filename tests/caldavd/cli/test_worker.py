@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from email.message import EmailMessage
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,15 +16,9 @@ import pytest
 from caldavd.cli.session import Session
 from storage.rows import JournalEntry
 from tests.caldavd.cli.conftest import Cli
-from tests.caldavd.cli.test_serve import TREE, Serve, serve  # noqa: F401 - a fixture
+from tests.caldavd.cli.processes import Serve, ends_well, worker
 from tests.scheduling.mail.posting_scene import BERT, meeting
-from tests.scheduling.mail.smtp import Sink, listening
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with listening(Sink()) as one:
-        yield one
+from tests.scheduling.mail.smtp import Sink
 
 
 def mail_of(sink: Sink) -> dict[str, str]:
@@ -136,7 +126,7 @@ def put(port: int, login: tuple[str, str], organizer: str) -> int:
     return status
 
 
-def test_serve_sends_the_mail_itself(serve: Serve, sink: Sink) -> None:  # noqa: F811
+def test_serve_sends_the_mail_itself(serve: Serve, sink: Sink) -> None:
     served = serve("--first-run", CALDAVD_PROVISIONING__MAIL_DOMAIN="here.example", **mail_of(sink)).ready()
     login = served.login()
     assert put(served.port, login, f"mailto:{login[0]}@here.example") == 201
@@ -147,32 +137,17 @@ def test_serve_sends_the_mail_itself(serve: Serve, sink: Sink) -> None:  # noqa:
     assert "Traceback" not in served.output
 
 
-def test_serve_leaves_it_to_a_worker_where_it_is_told_to(serve: Serve, sink: Sink, tmp_path: Path) -> None:  # noqa: F811
+def test_serve_leaves_it_to_a_worker_where_it_is_told_to(serve: Serve, sink: Sink, tmp_path: Path) -> None:
     variables = mail_of(sink) | {"CALDAVD_MAIL__WORKER": "false"}
     served = serve("--first-run", CALDAVD_PROVISIONING__MAIL_DOMAIN="here.example", **variables).ready()
     login = served.login()
     assert put(served.port, login, f"mailto:{login[0]}@here.example") == 201
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("CALDAVD_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "caldavd", "worker"],
-        env=kept | variables | {"PYTHONPATH": str(TREE)},
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
+    with worker(tmp_path, **variables) as process:
         wait_for_mail(sink, 1)
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=40)
-        assert process.returncode == 0, output
-        assert b"Traceback" not in output
-    finally:
-        process.kill()
-        process.wait(20)
+        ends_well(process)
 
 
-def test_a_server_that_is_stopped_marks_the_mail_that_it_is_sending(serve: Serve, sink: Sink, tmp_path: Path) -> None:  # noqa: F811
+def test_a_server_that_is_stopped_marks_the_mail_that_it_is_sending(serve: Serve, sink: Sink, tmp_path: Path) -> None:
     begun = threading.Event()
 
     def slow(mail: EmailMessage) -> None:

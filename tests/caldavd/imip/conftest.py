@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from caldavd.app import Application
 from storage.store import Store
 from tests.caldavd.imip.scene import Office
-from tests.scheduling.mail.smtp import Sink, listening
+from tests.scheduling.mail.smtp import Sink
 
 
 @pytest.fixture
@@ -21,12 +21,6 @@ def office(application: Application, store: Store) -> Office:
 def office_with(application: Application, store: Store) -> Callable[..., Office]:
     """``office_with(authentication="require")``."""
     return lambda **incoming: Office(application, store, **incoming)
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    with listening(Sink()) as one:
-        yield one
 
 
 @pytest.fixture

@@ -24,13 +24,6 @@ def people(tx: Transaction) -> None:
         provision.create(tx, new, Provisioning())
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.drop()
-
-
 @pytest.fixture(params=[kind for kind in KINDS if kind != "sqlite"])
 def elsewhere(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Office]:
     store = open_store(databases.url(request.param), pool_size=8)

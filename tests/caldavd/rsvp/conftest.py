@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +19,7 @@ from scheduling.worker import Worker
 from storage.rows import JournalEntry
 from storage.store import Store
 from tests.caldavd.client import Answer, Client
-from tests.scheduling.mail.smtp import Sink, listening
+from tests.scheduling.mail.smtp import Sink
 
 BASE = "https://calendar.example.org"
 CALENDAR = "/calendars/u1/calendar/"
@@ -145,13 +145,6 @@ def meeting(*attendees: str, start: str = "20270310T140000", end: str = "2027031
         "ATTENDEE;PARTSTAT=ACCEPTED:mailto:u1@example.org\r\n"
         f"ATTENDEE;RSVP=TRUE;CN=Carla:mailto:{CARLA}\r\n{who}{more}END:VEVENT\r\nEND:VCALENDAR\r\n"
     )
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    """A mail server."""
-    with listening(Sink()) as one:
-        yield one
 
 
 @pytest.fixture

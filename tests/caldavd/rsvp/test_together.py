@@ -19,14 +19,6 @@ from tests.storage.databases import KINDS, Databases
 U1 = "u1@example.org"
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """The databases of this module."""
-    found = Databases(tmp_path_factory.mktemp("databases"))
-    yield found
-    found.drop()
-
-
 @pytest.fixture(params=KINDS)
 def offices(request: pytest.FixtureRequest, databases: Databases, sink: Sink) -> Iterator[list[Office]]:
     """Two servers on one database."""
