@@ -14,8 +14,9 @@ from __future__ import annotations
 from threading import Lock
 from typing import Final
 
-#: How long a thread waits for its turn at the most, seconds: some twenty usual requests.
-PATIENCE: Final = 0.02
+#: How long a thread waits for its turn at the most, seconds: as long as the interpreter's lock is asked for politely
+#: (``sys.getswitchinterval``), which is several usual requests. With more, short requests wait too long beside long ones.
+PATIENCE: Final = 0.005
 
 
 class Turns:
