@@ -14,8 +14,8 @@ from __future__ import annotations
 from threading import Lock
 from typing import Final
 
-#: How long a thread waits for its turn at the most, seconds: as long as the interpreter's lock is asked for politely
-#: (``sys.getswitchinterval``), which is several usual requests. With more, short requests wait too long beside long ones.
+#: How long a thread waits for its turn at the most, seconds: as long as for the interpreter's lock
+#: (``sys.getswitchinterval``), which is several usual requests. With more, short requests wait for long ones.
 PATIENCE: Final = 0.005
 
 
