@@ -47,7 +47,7 @@ _PAIRS: Final = (
 )
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """A series, the CPU that the server took for it (seconds), and on how many cores the client's CPU lay."""
 
     spent: Spent
@@ -77,7 +77,7 @@ class _Server:
     database: str
     workers: int
     stage: Stage
-    rounds: dict[str, list[tuple[_Run, _Run]]] = field(default_factory=dict)
+    rounds: dict[str, list[tuple[Run, Run]]] = field(default_factory=dict)
 
     def measure(self, pair: _Pair) -> None:
         """A round of one workload. Raises WrongAnswer."""
@@ -85,7 +85,7 @@ class _Server:
         for series, cores in ((pair.one, 1), (pair.eight, _CORES)):
             before = self.stage.server.cpu()
             spent = series(self.stage)
-            runs.append(_Run(spent, self.stage.server.cpu() - before, cores))
+            runs.append(Run(spent, self.stage.server.cpu() - before, cores))
         self.rounds.setdefault(pair.title, []).append((runs[0], runs[1]))
 
     def line(self, title: str) -> str:

@@ -11,7 +11,7 @@ import icalendar
 import pytest
 import recurring_ical_events
 
-from conformance.benchmark import events, growth
+from conformance.benchmark import events, growth, scaling
 from conformance.benchmark.peers import Running
 from conformance.benchmark.report import Figures, chart, growth_table, ratio, table
 from conformance.benchmark.wire import Connection, Login, Spent, one_by_one, side_by_side
@@ -136,3 +136,12 @@ def test_an_event_of_any_size_of_calendar_is_known_by_its_name() -> None:
     assert set(stage.some(2_000)) <= stage.names()
     assert stage.text(events.name_of(7), "Meeting") == events.event(7, 10)
     assert stage.text(events.older_name_of(7), "Meeting") == events.older(7, 300)
+
+
+def test_the_clients_own_time_is_taken_off() -> None:
+    """All of it on one connection, its part of the cores on several."""
+    spent = Spent([0.01] * 100, wall=1.0, client=0.2)
+    assert scaling.Run(spent, server=0.5, cores=1).net == pytest.approx(125)
+    assert scaling.Run(spent, server=0.5, cores=2).net == pytest.approx(111.1, abs=0.1)
+    assert scaling.Run(spent, server=0.5, cores=2).rate == pytest.approx(100)
+    assert scaling.Run(spent, server=0.5, cores=2).cost == pytest.approx(5)
