@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from heapq import merge
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scheduling.ical.recur import Frequency, Rule, rule_of
@@ -36,7 +37,11 @@ _FEW: Final = 60
 
 
 def _longest(rule: Rule) -> int:
-    """How much later a start in the next period is, at the most: a weekday of a month may come six days later."""
+    """How much later the next start of a regular rule is, at the most, as local time."""
+    if rule.frequency == Frequency.WEEKLY and rule.by_day:
+        days = sorted((day - rule.week_start) % 7 for _, day in rule.by_day)
+        return max(later - day for day, later in pairwise([*days, 7 * rule.interval + days[0]])) * DAY
+    # A weekday of a month may come six days later in the next one.
     weekday_of_month = bool(rule.by_day) and rule.frequency <= Frequency.MONTHLY
     return rule.interval * _LENGTHS[rule.frequency] + (6 * DAY if weekday_of_month else 0)
 
