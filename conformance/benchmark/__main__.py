@@ -119,8 +119,10 @@ def grown(sizes: Sequence[int], rounds: int, scale: float, only: str) -> list[st
     with ExitStack() as stack:
         stages = [growth.filled(stack.enter_context(caldavd(1)), size, scale, progress) for size in sizes]
         chosen = [one for one in (*growth.EVEN, *growth.LISTINGS) if only.lower() in one.title.lower()]
+        costs: dict[str, dict[str, Figures]] = {}
+        results = measure(stages, rounds, [growth.watched(one, costs) for one in chosen])
         return [
-            *growth.told(measure(stages, rounds, chosen), stages, chosen),
+            *growth.told(results, costs, stages, chosen),
             "",
             "Resident memory of the worker:",
             *growth.memory(stages),

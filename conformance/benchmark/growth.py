@@ -3,6 +3,9 @@
 Three calendars have the same ``NEAR`` events, put over HTTP; two have many more, years before (``events.older``), which
 ``caldavd calendar import`` takes in. Every question of ``EVEN`` is answered by the same number of events in each
 calendar, so that it should cost the same; ``LISTINGS`` tell of all members, so that they grow with their number.
+
+What a request costs is told by the clock and in CPU of the server: the second says it also on a machine that has other
+things to do.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from conformance.benchmark import events, workloads
 from conformance.benchmark.peers import Running
-from conformance.benchmark.report import Results, growth_table
-from conformance.benchmark.wire import WrongAnswer
+from conformance.benchmark.report import Figures, Results, growth_table
+from conformance.benchmark.wire import Spent, WrongAnswer
 from conformance.benchmark.workloads import Stage, Workload
 from conformance.server import environment_of
 
@@ -75,6 +79,20 @@ def _import(found: Running, file: Path) -> None:
         raise WrongAnswer(f"caldavd calendar import: {done.stdout[-300:]}{done.stderr[-300:]}")
 
 
+def watched(workload: Workload, costs: dict[str, dict[str, Figures]]) -> Workload:
+    """The workload, which also notes in ``costs`` what CPU of the server a request took, with what prepares it."""
+
+    def run(stage: Stage) -> Spent:
+        before = stage.server.cpu()
+        spent = workload.run(stage)
+        used = stage.server.cpu() - before
+        figures = costs.setdefault(workload.title, {}).setdefault(stage.server.name, Figures())
+        figures.rounds.append(Spent([used / len(spent.each)], used, spent.client))
+        return spent
+
+    return replace(workload, run=run)
+
+
 def memory(stages: Sequence[Stage]) -> list[str]:
     """What each worker had before a listing of all members, and the most that it had meanwhile; a line each."""
     lines = []
@@ -91,16 +109,21 @@ def memory(stages: Sequence[Stage]) -> list[str]:
     return lines
 
 
-def told(results: Results, stages: Sequence[Stage], chosen: Sequence[Workload]) -> list[str]:
+def told(results: Results, costs: Results, stages: Sequence[Stage], chosen: Sequence[Workload]) -> list[str]:
     """The tables of the ``chosen`` workloads, and what is to be known of them."""
     names = [stage.server.name for stage in stages]
+    even, listings = ([one for one in some if one in chosen] for some in (EVEN, LISTINGS))
+    cpu = [replace(one, measure="time") for one in (*even, *listings) if one.title in costs]
     return [
         f"Of these events {NEAR:,} are what is asked about; the others lie years before (taken in by an import).",
         "`ratio`: what the largest calendar costs, in what the smallest does.",
         "",
         "The same answer from each:",
-        growth_table([one for one in EVEN if one in chosen], results, names),
+        growth_table(even, results, names),
         "",
         f"An answer about every member ({stages[-1].count + stages[-1].older:,} of them in the last):",
-        growth_table([one for one in LISTINGS if one in chosen], results, names),
+        growth_table(listings, results, names),
+        "",
+        "CPU of the server for a request, with what prepares it (the PUT before a sync, the GET before a change):",
+        growth_table(cpu, costs, names),
     ]
