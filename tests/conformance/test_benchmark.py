@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import icalendar
@@ -128,6 +131,20 @@ def test_growth_is_what_the_largest_costs_of_the_smallest() -> None:
     for workload in (growth.EVEN[0], growth.EVEN[-1]):
         assert growth_table([workload], {workload.title: row}, list(row)).endswith("2.0 x")
     assert {growth.EVEN[0].measure, growth.EVEN[-1].measure} == {"rate", "time"}
+
+
+def test_growth_notes_what_a_server_computes_for_a_request() -> None:
+    def run(_: Stage) -> Spent:
+        sum(range(10**6))
+        return Spent([1.0, 1.0], 2.0, 0.0)
+
+    costs: dict[str, dict[str, Figures]] = {}
+    workload = growth.watched(replace(growth.EVEN[0], run=run), costs)
+    here = Stage(Running("here", Login(1, "user", "word"), "/c/", os.getpid()), 1)
+    before = time.process_time()
+    assert workload.run(here).each == [1.0, 1.0]
+    (noted,) = costs[workload.title]["here"].rounds
+    assert 0 < noted.each[0] < time.process_time() - before
 
 
 def test_an_event_of_any_size_of_calendar_is_known_by_its_name() -> None:
