@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import formatdate
-from functools import lru_cache
-from functools import cache
+from functools import cache, lru_cache
 
 from caldavd import kinds
 from caldavd.context import Context
