@@ -142,6 +142,13 @@ class Homes(Protocol):
         Names of nobody are not in the answer.
         """
 
+    def lock_more(self, owners: Members[str]) -> bool:
+        """Locks these homes as well, in a transaction that may hold others; what lies in them is to be read after it.
+
+        ``False``: nothing was locked, because somebody who holds one of them may be waiting for what is held here. The
+        work has to be run again from its start with all of them locked at once.
+        """
+
     def left(self, home_id: int) -> int | None:
         """Bytes that a locked home may still take (below 0: it has too many); ``None`` where it has no quota."""
 

@@ -78,8 +78,9 @@ class Delivery:
         persons = people(here)
         homes = {one.principal.name for one in persons.values() if not is_group(one)}
         missing = (homes | desk.owners) - self.held
-        if missing:
+        if missing and not self.tx.homes.lock_more(missing):
             raise NeedHomes(self.held | missing | self._told_next(messages, sender))
+        self.held |= missing
         return persons, desk
 
     def _told_next(self, messages: Sequence[Message], sender: Copy | None) -> frozenset[str]:

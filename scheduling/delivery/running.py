@@ -3,7 +3,8 @@
 Homes are locked once a transaction, all together and in ascending id (design section 4), or two people who invite each
 other would wait for one another. Who an answer has to be told to is known only when the organizer's object has been
 read under its lock. So the work raises :class:`NeedHomes`, the transaction is rolled back, and it is run again from its
-start with those homes locked as well.
+start with those homes locked as well. On SQLite, where one transaction at a time writes, nobody can wait for one
+another, and they are locked on the way (``Homes.lock_more``).
 """
 
 from __future__ import annotations

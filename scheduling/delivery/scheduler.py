@@ -4,8 +4,8 @@ Owns the order of things (RFC 6638 section 3): groups are expanded, the rules ar
 delivered, the Schedule-Tag is drawn. The rules themselves are pure and in ``itip``, what is done with messages is in
 ``deliveries``.
 
-Whoever runs the transaction has locked homes by then. Where a delivery needs another one, ``NeedHomes`` says which, and
-the work is run again from its start with those locked as well (``running``).
+Whoever runs the transaction has locked homes by then. Where a delivery needs another one that cannot be locked now,
+``NeedHomes`` says which, and the work is run again from its start with those locked as well (``running``).
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class Scheduler:
                 addresses |= set() if snapshot is None else {*snapshot.addresses, *snapshot.organizers}
         found = find(tx, addresses, self.site).values()
         missing = frozenset(one.name for one in found if one.kind is not PrincipalKind.GROUP) - held
-        if missing:
+        if missing and not tx.homes.lock_more(missing):
             raise NeedHomes(held | missing)
 
     def receive(

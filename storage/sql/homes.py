@@ -22,6 +22,7 @@ _BY_ID = select(*HOME_COLUMNS).where(homes.c.id == bindparam("id"))
 _BY_OWNER = select(*HOME_COLUMNS).where(homes.c.owner == bindparam("owner"))
 _OF_OWNER = Direct(_BY_OWNER)
 _BY_IDS = select(*HOME_COLUMNS).where(homes.c.id.in_(bindparam("ids", expanding=True))).order_by(homes.c.id)
+_BY_OWNERS = select(*HOME_COLUMNS).where(homes.c.owner.in_(bindparam("owners", expanding=True)))
 _IDS_BY_OWNERS = select(homes.c.id).where(homes.c.owner.in_(bindparam("owners", expanding=True)))
 
 
@@ -83,6 +84,18 @@ class SqlHomes:
             for row in _OF_OWNER.locked(self._tx, {"owner": free.pop()}):
                 self._tx.hold(home_of(row))
         return {held.owner: held.home() for held in self._tx.held.values() if held.owner in names}
+
+    def lock_more(self, owners: Members[str]) -> bool:
+        """See :class:`storage.store.Homes`."""
+        if self._tx.backend.networked:
+            return False
+        self._tx.writing()
+        # On SQLite nobody else writes while this transaction does: locking is taking note, in whatever order.
+        free = {owner for owner in owners if storable(owner)} - {held.owner for held in self._tx.held.values()}
+        for batch in batches(sorted(free)):
+            for row in self._tx.execute(_BY_OWNERS, {"owners": batch}):
+                self._tx.hold(home_of(row))
+        return True
 
     def _may_lock(self) -> None:
         self._tx.writing()

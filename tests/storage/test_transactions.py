@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 
 from storage.errors import Busy, Misuse, NameTaken
 from storage.open import open_store
-from storage.rows import PrincipalKind
+from storage.rows import NewObject, PrincipalKind
 from storage.sql.store import SqlStore
 from storage.store import Store, Transaction
-from tests.storage.conftest import House, put
+from tests.storage.conftest import House, find, put
 
 
 def _sql(tx: Transaction) -> Connection:
@@ -82,6 +82,26 @@ def test_homes_are_locked_once_and_in_the_order_of_their_ids(house: House) -> No
     with pytest.raises(Misuse, match="once"):
         house.write(twice)
     assert house.write(lambda tx: tx.homes.lock_of(["nobody", "\0"])) == {}
+
+
+def test_more_homes_are_locked_where_nobody_can_be_waiting(house: House) -> None:
+    house.add_person("bert")
+
+    def work(tx: Transaction) -> bool:
+        tx.homes.lock_of(["anna"])
+        locked = tx.homes.lock_more(["anna", "bert", "nobody"])
+        place = find(tx, "bert", "work").collection
+        new = NewObject(b"body", "text/calendar", uid="a")
+        if locked:
+            tx.objects.put(place, "a.ics", new, replaces=None)
+        else:
+            with pytest.raises(Misuse, match="without its lock"):
+                tx.objects.put(place, "a.ics", new, replaces=None)
+        with pytest.raises(Misuse, match="once"):
+            tx.homes.lock_of(["cleo"])
+        return locked
+
+    assert house.write(work) == house.url.startswith("sqlite")
 
 
 def _failing(times: int, raise_: Callable[[Transaction], None]) -> tuple[list[int], Callable[[Transaction], int]]:
