@@ -21,7 +21,7 @@ from caldavd.errors import DavError
 log = logging.getLogger(__name__)
 
 #: A body of up to so many bytes stays in memory.
-IN_MEMORY: Final = 4 << 20
+IN_MEMORY: Final = 1 << 20
 #: So many bytes are read from a file and handed to the server at a time.
 PIECE: Final = 1 << 16
 #: So many of what is told (responses, objects) are put together before they are weighed: the weighing costs more.

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any, Final
 
-from caldavd import incoming
+from caldavd import heap, incoming
 from caldavd.app import Application
 from caldavd.auth import from_settings as authenticator_from
 from caldavd.boxes import ensure_boxes
@@ -62,6 +62,7 @@ def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | 
 def __getattr__(name: str) -> Any:
     if name not in ("application", WITH_WORKER):
         raise AttributeError(name)
+    heap.share()
     settings = load.load(load.find(None, os.environ), os.environ)
     log.configure(level=settings.logging.level, style=settings.logging.format)
     globals()[name] = application = _with_worker(settings) if name == WITH_WORKER else build(settings)

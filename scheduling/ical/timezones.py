@@ -30,8 +30,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
-from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
-
 from scheduling.ical.lines import ICalendarError, text
 from scheduling.ical.recur import Frequency, Rule, parse
 from scheduling.ical.rrule import Budget, TooManyInstances, starts
@@ -332,6 +330,9 @@ def _iana_names() -> dict[str, str]:
 
 @cache
 def _windows_names() -> dict[str, str]:
+    # Imported here: the table comes with a library of 90 modules, and few calendars need it.
+    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # noqa: PLC0415
+
     return {windows.lower(): iana for windows, iana in WINDOWS_TO_OLSON.items()}
 
 

@@ -31,8 +31,8 @@ from storage.sql.turns import TURNS
 
 #: Who waits for another process to have written looks again after so many seconds: less than a short write takes.
 _LOOK_AGAIN = 0.0002
-#: Memory for pages of the database, in each connection, KiB.
-_CACHE = 16_000
+#: Memory for pages of the database, in each connection, KiB. What is not in it comes from the system's cache.
+_CACHE = 2_000
 
 
 class ReadingDialect(SQLiteDialect_pysqlite):
