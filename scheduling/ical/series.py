@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scheduling.ical.recur import Frequency, Rule, rule_of
 from scheduling.ical.rrule import Budget, TooManyInstances, is_regular, last_of, starts
 from scheduling.ical.timing import Instance, Timing, instance_of, lasting
-from scheduling.ical.values import DAY, Duration, Form, Moment, Period, moments_of
+from scheduling.ical.values import DAY, MAX_LOCAL, Duration, Form, Moment, Period, moments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -309,7 +309,8 @@ class Series:
             return None
         gap = min(map(_longest, steady)) + _SHIFTS
         gone = max(self._gone, default=timing.instant), (max(self._gone_days, default=0) + 1) * DAY
-        return max(timing.instant, *gone) + gap + _SHIFTS, gap
+        since = max(timing.instant, *gone) + gap + _SHIFTS
+        return (since, gap) if since + gap < MAX_LOCAL else None
 
     def extent(self, budget: Budget) -> tuple[int, int | None]:
         """See ``RecurrenceSet.extent``; the overrides are not in it."""

@@ -44,6 +44,7 @@ def test_before_its_start_it_is_not_known_by_its_rhythm() -> None:
         ("RRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR", "20450605", 7, True),
         ("RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,SU", "20450605", 7, None),
         ("RRULE:FREQ=WEEKLY", "20450605", 7, None),
+        ("RRULE:FREQ=YEARLY;INTERVAL=9999999999999999999", "20450605", 7, None),
         ("RRULE:FREQ=DAILY;UNTIL=20440101T000000Z", "20450605", 7, None),
         ("RRULE:FREQ=DAILY;COUNT=10000", "20450605", 7, None),
         ("RRULE:FREQ=DAILY;BYMONTH=6", "20450605", 7, None),
