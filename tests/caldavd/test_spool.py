@@ -7,6 +7,7 @@ import io
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import pytest
@@ -15,6 +16,7 @@ import zstandard
 from caldavd import app, spool
 from caldavd.app import Application
 from caldavd.spool import IN_MEMORY, PIECE, NoRoom, Spool, Turns, spooled, spooled_text
+from scheduling.delivery.running import run_locked
 from scheduling.indexing import object_row
 from storage.store import Store, Transaction
 from tests.caldavd.client import DECLARATIONS, Answer, Client, basic, event
@@ -41,10 +43,9 @@ class Files:
 def files(monkeypatch: pytest.MonkeyPatch) -> Files:
     """Makes nearly every answer a long one, and keeps account of the files."""
     found = Files()
-    make = spool.TemporaryFile
 
     def made(**options: Any) -> BinaryIO:
-        file: BinaryIO = make(**options)
+        file: BinaryIO = TemporaryFile(**options)  # noqa: SIM115 - the spool closes it
         found.made.append(file)
         return file
 
@@ -268,14 +269,13 @@ def test_an_attempt_that_is_run_again_leaves_no_file(
     store: Store, u1: Client, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _filled(store, u1, 40)
-    run = app.run_locked
 
     def twice(store: Store, owners: Iterable[str], work: Callable[..., Any], *, write: bool) -> Any:
         def again(tx: Transaction, held: frozenset[str]) -> Any:
             work(tx, held)
             return work(tx, held)
 
-        return run(store, owners, again, write=write)
+        return run_locked(store, owners, again, write=write)
 
     monkeypatch.setattr(app, "run_locked", twice)
     assert u1.request("GET", _PATH).status == 200

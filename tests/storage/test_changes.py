@@ -8,6 +8,7 @@ import pytest
 
 from storage.errors import NotFound, TokenTooOld
 from storage.rows import Collection, CollectionKind, Delta, HomeDelta, NewObject
+from storage.sql import changes
 from storage.store import Transaction
 from tests.storage.conftest import House, find, put
 
@@ -50,6 +51,24 @@ def test_each_change_is_told_once_in_the_order_of_the_numbers(house: House) -> N
     house.put("c", b"back")
     delta = _since(house, delta.reached)
     assert (_names(delta), delta.removed) == (["c"], ["b"])
+
+
+def test_a_walk_and_one_statement_tell_the_same_as_a_list(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "_PAGE", 3)
+    start = house.collection("work").revision
+    for number in range(8):
+        house.put(f"{number}")
+    house.remove("4")
+    for base in (start, start + 2, start + 8, start + 9):
+
+        def walked(tx: Transaction, base: int = base) -> tuple[list[str], list[str], int]:
+            walk = tx.changes.walk(house.work.id, base=base, cursor=base, columns=frozenset({"etag"}))
+            return [row.name for row in walk.changed if row.etag], list(walk.removed), walk.reached
+
+        delta = _since(house, base)
+        assert house.read(walked) == (_names(delta), list(delta.removed), delta.reached)
+    columns = frozenset({"etag", "recurs"})
+    assert house.read(lambda tx: [row.name for row in tx.objects.each(house.work.id, columns=columns)]) == [*"0123567"]
 
 
 def test_only_the_collection_itself_is_looked_at(house: House) -> None:
