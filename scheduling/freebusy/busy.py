@@ -2,7 +2,7 @@
 
 Owns the service behind VFREEBUSY (RFC 6638 5), ``free-busy-query`` (RFC 4791 7.10) and finding a time: one round trip
 to the index, one statement for what it does not know, the arithmetic, and one more round trip to fill the index. What
-makes an object busy is in ``freebusy``, what an index is in ``index``, working hours in ``availability``. Which
+makes an object busy is in ``vfreebusy``, what an index is in ``index``, working hours in ``availability``. Which
 calendars count, and who may ask, is for the caller: ``tx.collections.of_homes`` has what is needed for that in one
 statement.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from scheduling.freebusy.availability import Availability, availability
@@ -324,7 +325,8 @@ class _Question:
                 weeks = cut(sorted(found.periods[id_]), missing)
                 fills.append(Fill(id_, self.calendars[id_].version, weeks))
         if fills:
-            self.index.fill(fills)
+            # A revision that is rolled back comes again, for something else: only what is committed is kept.
+            self.tx.after_commit(partial(self.index.fill, fills))
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -291,6 +292,24 @@ def test_the_doctor_believes_the_texts_alone(world: World) -> None:
     world.store.run(spoil, write=True)
     assert ask(world, index, lambda tx: Whose([world.of(tx, calendar)])).events == []
     assert len(world.drift(index)) == 1
+
+
+def test_what_is_read_in_a_transaction_that_fails_is_never_kept(world: World) -> None:
+    """A revision that is rolled back comes again, for something else."""
+    calendar = world.calendars[0]
+    index = Recording(MemoryIndex())
+
+    def work(tx: Transaction, *, fails: bool) -> None:
+        busy_of(tx, index, {1: Whose([world.of(tx, calendar)])}, MONDAY, MONDAY + DAY, horizon=HORIZON)
+        assert index.fills == []
+        if fails:
+            raise KeyError(calendar.id)
+
+    with pytest.raises(KeyError):
+        world.store.run(partial(work, fails=True), write=True)
+    assert index.fills == []
+    world.store.run(partial(work, fails=False), write=True)
+    assert [fill.calendar for fill in index.fills] == [calendar.id]
 
 
 def test_a_question_has_a_budget_and_says_so(world: World) -> None:
