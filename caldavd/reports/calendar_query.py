@@ -53,7 +53,7 @@ def _answer(
     asked: tuple[str, ...],
     data: DataRequest | None,
 ) -> Iterator[bytes]:
-    zone = zone_of_query(context, root)
+    zone = zone_of_query(root)
     columns = (WITH_BODY if data is not None else OBJECT_COLUMNS) | {"spans"}
     for calendar, candidates in _candidates(context, resource, query, columns):
         floating = zone or zone_of_calendar(context, calendar)
@@ -71,18 +71,20 @@ def _passing(
 ) -> list[Resource]:
     """Those that the filter lets pass, in their order. Only the texts of those are read that the rows cannot decide."""
     simple = ical_filter.only_time(query)
-    if simple is None or simple[0] != "VEVENT":
+    if simple is None:
         found: list[tuple[Resource, bool | None]] = [(one, None) for one in candidates]
     else:
-        found = [(one, _told(one.row, simple[1], floating)) for one in candidates]
+        found = [(one, _told(one.row, *simple, floating)) for one in candidates]
     if "body" not in columns:
         _read_bodies(context, [one for one, told in found if told is None])
     return [one for one, told in found if (_passes(one, query, floating) if told is None else told)]
 
 
-def _told(row: ObjectRow, span: ical_filter.TimeRange, floating: Zone) -> bool | None:
-    """Whether a VEVENT overlaps the range, by its row alone; None: its text has to be asked."""
-    if row.component != "VEVENT" or row.digest_version != DIGEST_VERSION:
+def _told(row: ObjectRow, component: str, span: ical_filter.TimeRange | None, floating: Zone) -> bool | None:
+    """Whether a row is of this component and overlaps the range, if there is one; None: its text has to be asked."""
+    if row.component != component or span is None:
+        return row.component == component
+    if component != "VEVENT" or row.digest_version != DIGEST_VERSION:
         return None
     if not row.recurs and ical_filter.lies_within(span, row.starts_at, row.ends_at):
         return True

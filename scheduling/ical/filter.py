@@ -342,15 +342,15 @@ def bounds(query: CompFilter) -> Bounds | None:
     return Bounds(frozenset() if kinds == OBJECT_COMPONENTS else kinds, start, end)
 
 
-def only_time(query: CompFilter) -> tuple[str, TimeRange] | None:
-    """The component and the range of a query that asks for nothing else; None where it asks for more, or less.
+def only_time(query: CompFilter) -> tuple[str, TimeRange | None] | None:
+    """The component of a query and the range that it is asked for in, if any; None where more is asked, or less.
 
-    What is in a calendar is looked for in this way, week by week; see ``lies_within``.
+    Clients look for what is in a calendar in this way: all events, or those of a week; see ``lies_within``.
     """
     if query.test is not None or query.props or len(query.comps) != 1:
         return None
     inner = query.comps[0]
-    if inner.props or inner.comps or inner.time_range is None:
+    if inner.name not in OBJECT_COMPONENTS or inner.props or inner.comps or isinstance(inner.test, IsNotDefined):
         return None
     return inner.name, inner.time_range
 

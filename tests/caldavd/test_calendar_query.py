@@ -112,6 +112,16 @@ def test_7_8_8_events_only(bernard: Client) -> None:
     assert names(query(bernard, comp("VEVENT"))) == ["abcd1.ics", "abcd2.ics", "abcd3.ics"]
 
 
+@pytest.mark.parametrize("component", ["VEVENT", "VTODO", "VJOURNAL"])
+def test_all_of_a_component_are_found_without_their_texts(
+    bernard: Client, monkeypatch: pytest.MonkeyPatch, component: str
+) -> None:
+    by_text = names(query(bernard, comp(component, '<C:prop-filter name="UID"/>')))
+    monkeypatch.setattr(calendar_query, "_passes", None)
+    assert names(query(bernard, comp(component))) == by_text
+    assert len(by_text) == {"VEVENT": 3, "VTODO": 4}.get(component, 0)
+
+
 def test_7_8_9_pending_todos(bernard: Client) -> None:
     pending = prop("COMPLETED", "<C:is-not-defined/>") + prop(
         "STATUS", '<C:text-match negate-condition="yes">CANCELLED</C:text-match>'
