@@ -32,7 +32,7 @@ from caldavd.request import Request, read_body
 from caldavd.resources import resolve
 from caldavd.response import XML_TYPE, Response
 from caldavd.router import PUBLIC_ROOT, BadPath, Location, OtherServer, Router, Space
-from caldavd.spool import Turns
+from caldavd.spool import Outlets
 from caldavd.statuses import with_phrase
 from config import log as logs
 from scheduling.delivery.running import run_locked
@@ -100,7 +100,7 @@ class Application:
     """The WSGI callable.
 
     ``router`` holds the prefix that is set; ``proxies`` decides whose ``X-Forwarded-*`` count; ``access_log``: whether
-    every request is a line in the log; ``turns``: who of those whose answers are long may have them piece by piece.
+    every request is a line in the log; ``outlets``: who of those whose answers are long may have them piece by piece.
     """
 
     store: Store
@@ -113,7 +113,7 @@ class Application:
     scheduler: Scheduler | None = None
     freebusy: FreeBusy = field(default_factory=FreeBusy)
     finder: Finder = field(default_factory=Finder)
-    turns: Turns = field(default_factory=Turns)
+    outlets: Outlets = field(default_factory=Outlets)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request (PEP 3333)."""
@@ -124,7 +124,7 @@ class Application:
             if self.access_log:
                 milliseconds = (time.perf_counter() - began) * 1000
                 log.info("%s %r %d in %.1f ms", *_told(environ), response.status, milliseconds)
-        return _send(response, environ, start_response, request_id, self.turns)
+        return _send(response, environ, start_response, request_id, self.outlets)
 
     @property
     def _dav(self) -> str:
@@ -306,15 +306,16 @@ def _of_error(error: DavError) -> Response:
 
 
 def _send(
-    response: Response, environ: Environ, start_response: StartResponse, request_id: str, turns: Turns
+    response: Response, environ: Environ, start_response: StartResponse, request_id: str, outlets: Outlets
 ) -> Iterable[bytes]:
     response = compress(response, environ.get("HTTP_ACCEPT_ENCODING", ""))
     headers = {**_COMMON, "X-Request-Id": request_id, **response.headers}
     body = response.body
     if response.status not in (204, 304) or body:
         headers.setdefault("Content-Length", str(len(body)))
-    chunks: Iterable[bytes] = ()
+    # A list, and of one: granian sends that straight away, and whatever else there could be through a queue.
+    chunks: Iterable[bytes] = []
     if body and environ["REQUEST_METHOD"] != "HEAD":
-        chunks = (body,) if isinstance(body, bytes) else turns.send(body)
+        chunks = [body] if isinstance(body, bytes) else outlets.send(body)
     start_response(with_phrase(response.status), list(headers.items()))
     return chunks
