@@ -110,7 +110,7 @@ def _kept(pieces: Iterator[bytes]) -> bytes | Spool:
     return b"".join(kept)
 
 
-class Turns:
+class Outlets:
     """How many spools go out piece by piece at a time.
 
     Each occupies a thread until its client has read it. Where clients are slow and many, the rest is handed to the
@@ -122,10 +122,10 @@ class Turns:
 
     def send(self, spool: Spool) -> Iterator[bytes]:
         """The body for a WSGI server, which closes it at its end and where the client goes away."""
-        has_turn = self._free.acquire(blocking=False)
+        has_place = self._free.acquire(blocking=False)
         try:
-            yield from spool.pieces(PIECE if has_turn else len(spool))
+            yield from spool.pieces(PIECE if has_place else len(spool))
         finally:
             spool.close()
-            if has_turn:
+            if has_place:
                 self._free.release()

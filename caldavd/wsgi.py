@@ -19,7 +19,7 @@ from caldavd.mail import postbox_of, started, worker_of
 from caldavd.proxy import Proxies
 from caldavd.router import Router
 from caldavd.schedulers import scheduler_of
-from caldavd.spool import Turns
+from caldavd.spool import Outlets
 from caldavd.stores import store_of
 from config import load, log
 from config.settings import Settings
@@ -55,7 +55,7 @@ def build(settings: Settings, *, store: Store | None = None, postbox: Postbox | 
         scheduler=scheduler_of(settings, postbox or postbox_of(settings)) if settings.scheduling.enabled else None,
         freebusy=freebusy,
         finder=finder_of(settings.find_time, settings.rooms),
-        turns=Turns(settings.server.threads // 2),
+        outlets=Outlets(settings.server.threads // 2),
     )
 
 

@@ -15,7 +15,7 @@ import zstandard
 
 from caldavd import app, spool
 from caldavd.app import Application
-from caldavd.spool import IN_MEMORY, PIECE, NoRoom, Spool, Turns, spooled, spooled_text
+from caldavd.spool import IN_MEMORY, PIECE, NoRoom, Outlets, Spool, spooled, spooled_text
 from scheduling.delivery.running import run_locked
 from scheduling.indexing import object_row
 from storage.store import Store, Transaction
@@ -283,16 +283,16 @@ def test_an_attempt_that_is_run_again_leaves_no_file(
     assert files.open == 0
 
 
-def test_who_has_no_turn_gets_it_whole(files: Files) -> None:
-    turns = Turns(1)
+def test_who_finds_no_outlet_gets_it_whole(files: Files) -> None:
+    outlets = Outlets(1)
     body = bytes(3 * PIECE)
-    first, second, third = (turns.send(Spool([body])) for _ in range(3))
+    first, second, third = (outlets.send(Spool([body])) for _ in range(3))
     assert len(next(first)) == PIECE
     assert list(second) == [body]
     assert sum(map(len, first)) == 2 * PIECE
     assert list(map(len, third)) == [PIECE] * 3
     assert files.open == 0
-    assert [len(piece) for piece in Turns(0).send(Spool([body]))] == [len(body)]
+    assert [len(piece) for piece in Outlets(0).send(Spool([body]))] == [len(body)]
 
 
 def _peak(application: Application, method: str, body: str, headers: dict[str, str]) -> tuple[int, int]:
