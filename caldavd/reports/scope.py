@@ -63,7 +63,7 @@ def objects_in(
         yield of_object(context.router, calendar.owner, calendar.home, calendar.chain, row)
 
 
-def zone_of_query(context: Context, root: Element) -> Zone | None:
+def zone_of_query(root: Element) -> Zone | None:
     """The zone that a query names by ``C:timezone`` (RFC 4791 9.8) or ``C:timezone-id`` (RFC 7809 5.1)."""
     by_id = text_of(child(root, caldav("timezone-id")))
     if by_id:

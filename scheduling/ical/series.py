@@ -47,20 +47,20 @@ def _longest(rule: Rule) -> int:
 
 
 def _earliest(zone: Zone, instant: int) -> int:
-    """A local time before which nothing starts that is not before ``instant``.
-
-    Local time runs as instants do, unless the clocks change within a day; then a day is to spare.
-    """
-    local = zone.to_local(instant)
-    steady = zone.to_local(instant - DAY) + DAY == local == zone.to_local(instant + DAY) - DAY
-    return local if steady else local - DAY
+    """A local time before which nothing starts that is not before ``instant``."""
+    return _local(zone, instant, to_spare=-DAY)
 
 
 def _latest(zone: Zone, instant: int) -> int:
     """A local time after which nothing starts that is not after ``instant``."""
+    return _local(zone, instant, to_spare=DAY)
+
+
+def _local(zone: Zone, instant: int, *, to_spare: int) -> int:
+    """The local time of an instant; local time runs as instants do, unless the clocks change within a day."""
     local = zone.to_local(instant)
     steady = zone.to_local(instant - DAY) + DAY == local == zone.to_local(instant + DAY) - DAY
-    return local if steady else local + DAY
+    return local if steady else local + to_spare
 
 
 def by_order(instance: Instance) -> int:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from storage.sql.transaction import SqlTransaction
 
 _BY_ID = select(*HOME_COLUMNS).where(homes.c.id == bindparam("id"))
-_BY_OWNER = select(*HOME_COLUMNS).where(homes.c.owner == bindparam("owner"))
-_OF_OWNER = Direct(_BY_OWNER)
+_OF_OWNER = Direct(select(*HOME_COLUMNS).where(homes.c.owner == bindparam("owner")))
 _BY_IDS = select(*HOME_COLUMNS).where(homes.c.id.in_(bindparam("ids", expanding=True))).order_by(homes.c.id)
 _BY_OWNERS = select(*HOME_COLUMNS).where(homes.c.owner.in_(bindparam("owners", expanding=True)))
 _IDS_BY_OWNERS = select(homes.c.id).where(homes.c.owner.in_(bindparam("owners", expanding=True)))

@@ -41,7 +41,7 @@ def test_who_is_slow_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     second = places.take()
     second.release()
     monkeypatch.setattr(turns, "PATIENCE", 30)
-    places.take().release()
+    assert places.take() is second
     slow.release()
 
 
