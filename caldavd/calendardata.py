@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from caldavd import filters, formats
-from caldavd.batches import batches
 from caldavd.context import Context
 from caldavd.errors import NUMBER_OF_MATCHES_WITHIN_LIMITS, SUPPORTED_CALENDAR_DATA, bad_request, failed
 from caldavd.kinds import ICALENDAR, Kind
@@ -22,6 +21,7 @@ from scheduling.ical import expand
 from scheduling.ical.expand import Allowance, Selection, TooMuch
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.timezones import Zone
+from storage.batches import batches
 
 CALENDAR_DATA = caldav("calendar-data")
 _RANGES = (caldav("expand"), caldav("limit-recurrence-set"), caldav("limit-freebusy-set"))

@@ -8,7 +8,6 @@ Create, and a COPY within a home is refused where it would double a meeting.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from caldavd import kinds
@@ -16,6 +15,7 @@ from caldavd.context import Context
 from caldavd.resources import Resource, of_collection
 from caldavd.scheduled import arrived, removed, scheduled_by, unique_conflict
 from scheduling.delivery.scheduler import Scheduler
+from storage.batches import batches
 from storage.rows import OBJECT_COLUMNS, Collection, CollectionKind, ObjectRow
 
 _PAGE: Final = 1000
@@ -84,7 +84,6 @@ def _meetings(context: Context, calendar: Collection) -> Iterator[ObjectRow]:
 
 def _texts(context: Context, calendar: Collection) -> Iterator[tuple[ObjectRow, bytes]]:
     """The objects with an organizer, and their texts."""
-    meetings = _meetings(context, calendar)
-    while batch := list(islice(meetings, _BATCH)):
+    for batch in batches(_meetings(context, calendar), _BATCH):
         found = context.tx.objects.by_names(calendar.id, [row.name for row in batch], columns=_BODY)
         yield from [(row, found[row.name].body) for row in batch if row.name in found]

@@ -15,8 +15,8 @@ from tempfile import TemporaryFile
 from threading import Semaphore
 from typing import Final
 
-from caldavd.batches import batches
 from caldavd.errors import DavError
+from storage.batches import batches
 
 log = logging.getLogger(__name__)
 

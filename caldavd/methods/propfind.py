@@ -10,7 +10,6 @@ from typing import Final
 
 from caldavd import kinds
 from caldavd.access import READ
-from caldavd.batches import batches
 from caldavd.context import Context
 from caldavd.errors import PROPFIND_FINITE_DEPTH, bad_request, failed
 from caldavd.kinds import CALENDAR, HOME, HOMES, INBOX, PLAIN, PRINCIPALS, ROOT
@@ -23,6 +22,7 @@ from caldavd.router import Location, Space
 from caldavd.xml.multistatus import multistatus, prop_response
 from caldavd.xml.names import clark, dav
 from caldavd.xml.parse import Element, child, children, tag_of
+from storage.batches import batches
 from storage.rows import OBJECT_COLUMNS, Principal
 
 _PAGE: Final = 1000

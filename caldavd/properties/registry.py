@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from caldavd.batches import batches
 from caldavd.context import Context
 from caldavd.kinds import KINDS, Kind
 from caldavd.resources import Resource
@@ -19,6 +18,7 @@ from caldavd.xml.fragment import element
 from caldavd.xml.multistatus import prop_response
 from caldavd.xml.names import dav, split, tag
 from caldavd.xml.parse import Element
+from storage.batches import batches
 from storage.rows import Owner
 
 #: Returns the fragment inside the property's element; ``None`` means that the resource does not have it (404).

@@ -13,7 +13,6 @@ from itertools import chain
 
 from caldavd import filters
 from caldavd.access import READ
-from caldavd.batches import batches
 from caldavd.calendardata import DataRequest, described, read_asked
 from caldavd.context import Context
 from caldavd.errors import VALID_FILTER, failed
@@ -28,6 +27,7 @@ from scheduling.ical.digest import DIGEST_VERSION
 from scheduling.ical.lines import ICalendarError
 from scheduling.ical.spans import is_within
 from scheduling.ical.timezones import Zone
+from storage.batches import batches
 from storage.rows import OBJECT_COLUMNS, ObjectRow
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Final
 
 from caldavd import kinds
@@ -19,6 +18,7 @@ from caldavd.router import BadPath, OtherServer, Space
 from caldavd.xml.hrefs import hrefs_in
 from caldavd.xml.names import dav
 from caldavd.xml.parse import Element, child, children, tag_of
+from storage.batches import batches
 
 #: Members that are looked at before the search gives up, and says so.
 MAX_LOOKED_AT: Final = 20_000
@@ -59,7 +59,7 @@ def _with_property(context: Context, resource: Resource, name: str, *, limit: in
     found: list[Resource] = []
     looked_at = 0
     members = _members(context, resource)
-    while batch := list(islice(members, _BATCH)):
+    for batch in batches(members, _BATCH):
         found += (one for one, value in _values(context, batch, name) if _names_one_of(context, value, mine))
         looked_at += len(batch)
         if len(found) > limit:

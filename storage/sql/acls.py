@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from storage.batches import batches
 from storage.rows import Ace, Collection
-from storage.sql.batching import batches
 from storage.sql.direct import DirectAmong
 from storage.sql.names import checked_text
 from storage.sql.schema import aces, collections

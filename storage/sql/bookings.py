@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from storage.batches import batches
 from storage.rows import Beyond, Booking, BookingPolicy
-from storage.sql.batching import batches
 from storage.sql.names import checked_text
 from storage.sql.schema import bookings
 

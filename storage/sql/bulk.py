@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Insert, Table, Update, bindparam, select, update
 from sqlalchemy.dialects import mysql
 
-from storage.sql.batching import batches
+from storage.batches import batches
 from storage.sql.schema import collections
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import BindParameter, and_, bindparam, delete, insert, literal, or_, select, true, update
 
+from storage.batches import batches
 from storage.errors import Misuse, NameTaken, NotFound
 from storage.rows import KEY_COLUMNS, Collection, CollectionKind, Found, Home, ObjectRow, Owned, Owner, StoredProperty
-from storage.sql.batching import batches
 from storage.sql.copying import copy_members, copy_properties
 from storage.sql.direct import Direct, DirectAmong
 from storage.sql.names import below, checked_name, checked_text, findable, joined, storable, upward

@@ -147,7 +147,7 @@ class DirectAmong:
         self._sized: dict[int, tuple[Direct, list[str]]] = {}
 
     def all(self, tx: SqlTransaction, where: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
-        """The rows. ``values``: at least one, and no more than a batch (:mod:`storage.sql.batching`)."""
+        """The rows. ``values``: at least one, and no more than a batch (:mod:`storage.batches`)."""
         if tx.driver is None:
             among = self._statement.where(self._column.in_(bindparam("among", expanding=True)))
             return tx.execute(among, {**where, "among": values}).all()

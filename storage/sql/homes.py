@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 
+from storage.batches import batches
 from storage.errors import Misuse, NotFound
 from storage.rows import Home
-from storage.sql.batching import batches
 from storage.sql.direct import Direct
 from storage.sql.names import storable
 from storage.sql.schema import homes

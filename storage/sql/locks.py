@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
+from storage.batches import batches
 from storage.errors import NameTaken, NotFound
 from storage.rows import Lock
-from storage.sql.batching import batches
 from storage.sql.direct import Direct, DirectWrite
 from storage.sql.names import below, checked_text, joined, split
 from storage.sql.schema import locks

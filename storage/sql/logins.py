@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from storage.sql.batching import batches
+from storage.batches import batches
 from storage.sql.cleaning import FAILURES_KEPT
 from storage.sql.schema import login_failures, login_successes
 from storage.sql.types import key_hash

@@ -26,9 +26,9 @@ from sqlalchemy import (
     update,
 )
 
+from storage.batches import batches
 from storage.errors import NameTaken, NotFound, QuotaExceeded, UidTaken
 from storage.rows import KEY_COLUMNS, OBJECT_COLUMNS, Collection, NewObject, ObjectRow, Put, Spared
-from storage.sql.batching import batches
 from storage.sql.bulk import ROWS, rewrite
 from storage.sql.direct import Direct, DirectAmong, DirectWrite
 from storage.sql.extents import ALWAYS, choosing, chosen

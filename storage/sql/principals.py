@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import CTE, ColumnElement, Row, Select, bindparam, delete, insert, or_, select, update
 
+from storage.batches import batches
 from storage.errors import AddressTaken, NameTaken, NotFound
 from storage.rows import Address, AppPassword, ByAddress, Credentials, Home, Principal, PrincipalKind
-from storage.sql.batching import batches
 from storage.sql.direct import Direct, DirectAmong
 from storage.sql.names import checked_name, checked_text, folded, storable
 from storage.sql.schema import (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update, bindparam, delete, insert, literal, select, update
 
+from storage.batches import batches
 from storage.rows import Owner, OwnerKind, StoredProperty
-from storage.sql.batching import batches
 from storage.sql.direct import Direct
 from storage.sql.names import checked_text
 from storage.sql.schema import collection_properties, object_properties, principal_properties

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Update, bindparam, case, exists, func, insert, literal, select, update
 
+from storage.batches import batches
 from storage.rows import Job, NewJob
-from storage.sql.batching import batches
 from storage.sql.names import checked_text
 from storage.sql.schema import queue, queue_texts
 from storage.sql.types import HASH_LENGTH, LONG_TEXT_BYTES, NAME_LENGTH, Bytes, key_hash
