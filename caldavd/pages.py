@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 from typing import Final
 
@@ -18,6 +17,7 @@ from caldavd.xml.names import DAV_NS
 from caldavd.xml.parse import parse, text_of
 from scheduling.ical.join import join
 from scheduling.ical.split import Metadata
+from storage.members import every_member
 
 _PAGE: Final = 200
 _BODY: Final = frozenset({"body"})
@@ -30,18 +30,9 @@ def whole_calendar(context: Context, resource: Resource) -> Response:
     if not_modified(context, etag):
         return Response(304, headers)
     load_stored(context, [resource], [(DAV_NS, "displayname")])
-    body = spooled(join(_bodies(context, resource), metadata=Metadata(name=displayname(resource))))
+    rows = every_member(context.tx, resource.collection.id, columns=_BODY, together=_PAGE)
+    body = spooled(join((row.body for row in rows), metadata=Metadata(name=displayname(resource))))
     return Response(200, headers | {"Content-Type": "text/calendar; charset=utf-8"}, body)
-
-
-def _bodies(context: Context, resource: Resource) -> Iterator[bytes]:
-    after = ""
-    while True:
-        rows = context.tx.objects.page(resource.collection.id, columns=_BODY, after=after, limit=_PAGE)
-        yield from (row.body for row in rows)
-        if len(rows) < _PAGE:
-            return
-        after = rows[-1].name
 
 
 def displayname(resource: Resource) -> str:

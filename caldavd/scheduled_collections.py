@@ -16,6 +16,7 @@ from caldavd.resources import Resource, of_collection
 from caldavd.scheduled import arrived, removed, scheduled_by, unique_conflict
 from scheduling.delivery.scheduler import Scheduler
 from storage.batches import batches
+from storage.members import every_member
 from storage.rows import OBJECT_COLUMNS, Collection, CollectionKind, ObjectRow
 
 _PAGE: Final = 1000
@@ -73,13 +74,8 @@ def _calendars(context: Context, resource: Resource) -> Iterator[Resource]:
 
 def _meetings(context: Context, calendar: Collection) -> Iterator[ObjectRow]:
     """The objects with an organizer, without their texts; what has none costs next to nothing."""
-    after = ""
-    while True:
-        rows = context.tx.objects.page(calendar.id, columns=OBJECT_COLUMNS, after=after, limit=_PAGE)
-        yield from [row for row in rows if row.organizer]
-        if len(rows) < _PAGE:
-            return
-        after = rows[-1].name
+    rows = every_member(context.tx, calendar.id, columns=OBJECT_COLUMNS, together=_PAGE)
+    return (row for row in rows if row.organizer)
 
 
 def _texts(context: Context, calendar: Collection) -> Iterator[tuple[ObjectRow, bytes]]:

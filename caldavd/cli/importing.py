@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from scheduling.ical.lines import ICalendarError
 from scheduling.ical.split import Metadata, split
 from scheduling.indexing import object_row
 from storage.errors import NameTaken, QuotaExceeded, UidTaken, UnstorableText
+from storage.members import every_member
 from storage.rows import KEY_COLUMNS, Collection, CollectionKind, NewObject, ObjectRow
 from storage.store import Transaction
 
@@ -306,14 +307,8 @@ def export(session: Session, path: str) -> bytes:
             description=told.get(caldav("calendar-description"), ""),
             color=told.get(apple("calendar-color"), ""),
         )
-        return metadata, list(_bodies(tx, collection))
+        rows = every_member(tx, collection.id, columns=frozenset({"body", "uid"}), together=_BATCH)
+        return metadata, [row.body for row in rows if row.uid]
 
     metadata, bodies = session.read(work)
     return b"".join(join(bodies, metadata=metadata))
-
-
-def _bodies(tx: Transaction, collection: Collection) -> Iterator[bytes]:
-    after = ""
-    while rows := tx.objects.page(collection.id, columns=frozenset({"body", "uid"}), after=after, limit=_BATCH):
-        yield from (row.body for row in rows if row.uid)
-        after = rows[-1].name

@@ -23,6 +23,7 @@ from caldavd.xml.multistatus import multistatus, prop_response
 from caldavd.xml.names import clark, dav
 from caldavd.xml.parse import Element, child, children, tag_of
 from storage.batches import batches
+from storage.members import every_member
 from storage.rows import OBJECT_COLUMNS, Principal
 
 _PAGE: Final = 1000
@@ -185,11 +186,5 @@ def homes(context: Context) -> list[Resource]:
 
 def objects_of(context: Context, resource: Resource, *, columns: frozenset[str] = OBJECT_COLUMNS) -> Iterator[Resource]:
     """The objects of a collection, read a page at a time."""
-    after = ""
-    while True:
-        rows = context.tx.objects.page(resource.collection.id, columns=columns, after=after, limit=_PAGE)
-        for row in rows:
-            yield of_object(context.router, resource.owner, resource.home, resource.chain, row)
-        if len(rows) < _PAGE:
-            return
-        after = rows[-1].name
+    for row in every_member(context.tx, resource.collection.id, columns=columns, together=_PAGE):
+        yield of_object(context.router, resource.owner, resource.home, resource.chain, row)

@@ -32,6 +32,7 @@ from scheduling.imip.taking import BODY, MAX_RECIPIENTS, Taking
 from scheduling.itip.message import METHODS
 from scheduling.itip.snapshot import read
 from scheduling.mail.posting import Status, post_status
+from storage.members import every_member
 from storage.rows import CollectionKind, JournalEntry, ObjectRow, Principal
 from storage.store import Store, Transaction
 
@@ -222,10 +223,6 @@ def _object(tx: Transaction, principal: Principal, tags: Tags, tag: Tag, uid: st
 
 def _uids(tx: Transaction, principal: Principal) -> Iterable[str]:
     for calendar in tx.collections.of_home(principal.home_id):
-        after = ""
-        while calendar.kind is CollectionKind.CALENDAR:
-            rows = tx.objects.page(calendar.id, columns=_UIDS, after=after, limit=_PAGE)
+        if calendar.kind is CollectionKind.CALENDAR:
+            rows = every_member(tx, calendar.id, columns=_UIDS, together=_PAGE)
             yield from (row.uid for row in rows if row.organizer)
-            if len(rows) < _PAGE:
-                break
-            after = rows[-1].name
