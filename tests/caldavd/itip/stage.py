@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from caldavd import provision
@@ -249,7 +250,7 @@ class Office:
             for name, principal in tx.principals.by_names(self.accounts).items():
                 for one in tx.collections.of_home(principal.home_id):
                     if one.kind in (CollectionKind.CALENDAR, CollectionKind.INBOX):
-                        rows = list(tx.objects.page(one.id, columns=_COLUMNS, limit=_MOST))
+                        rows = sorted(tx.objects.page(one.id, columns=_COLUMNS, limit=_MOST), key=attrgetter("id"))
                         out.append((name, one.path, one.kind, rows))
             return out
 
