@@ -34,7 +34,7 @@ from caldavd.xml.names import caldav, dav
 from scheduling.addresses import normal
 from scheduling.delivery.deliverable import Right, may_deliver
 from scheduling.freebusy import vfreebusy
-from scheduling.freebusy.busy import BusyTimes
+from scheduling.freebusy.busy import BusyTimes, Whose
 from scheduling.freebusy.diaries import Diary
 from scheduling.ical.lines import Component, ContentLine, ICalendarError, parse, text as unescape
 from scheduling.ical.timezones import UTC, Zones
@@ -88,10 +88,7 @@ def run(context: Context, resource: Resource) -> Response:
     asked = {one.id: one for one in found if one is not None}
     diaries = context.freebusy.diaries(context.tx, asked.values(), epoch=context.store.epoch)
     allowed = _allowed(context, asker, diaries)
-    whose = {id_: diary.whose for id_, diary in diaries.items() if id_ in allowed}
-    times = context.freebusy.ask(context.tx, whose, question.start, question.end, mask_uid=question.masked)
-    responses = (_response(context, question, one, people.get(normal(one.value)), times) for one in question.attendees)
-    return xml(200, document(caldav("schedule-response"), "".join(responses)))
+    return _answer(context, question, people, {id_: one.whose for id_, one in diaries.items() if id_ in allowed})
 
 
 def run_on_inbox(context: Context, resource: Resource) -> Response:
@@ -101,7 +98,13 @@ def run_on_inbox(context: Context, resource: Resource) -> Response:
     people = _people(context, question.parties)
     owners = {one.id: one for one in people.values() if one.name == resource.owner}
     diaries = context.freebusy.diaries(context.tx, owners.values(), epoch=context.store.epoch)
-    whose = {id_: diary.whose for id_, diary in diaries.items()}
+    return _answer(context, question, people, {id_: one.whose for id_, one in diaries.items()})
+
+
+def _answer(
+    context: Context, question: Question, people: Mapping[str, Principal], whose: Mapping[int, Whose]
+) -> Response:
+    """What is said of each attendee; ``whose`` are those of ``people`` whose time is told, by id."""
     times = context.freebusy.ask(context.tx, whose, question.start, question.end, mask_uid=question.masked)
     responses = (_response(context, question, one, people.get(normal(one.value)), times) for one in question.attendees)
     return xml(200, document(caldav("schedule-response"), "".join(responses)))
