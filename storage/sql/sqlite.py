@@ -93,7 +93,7 @@ registry.register("sqlite.caldavd_writing", __name__, "WritingDialect")
 class Readers:
     """The connections of a process for reading: ``size`` at most, opened when they are first needed.
 
-    ``take`` gives one with a transaction on it, ``give`` ends the transaction and keeps the connection.
+    ``take`` gives one on which nothing has begun, ``give`` keeps it for the next transaction.
     """
 
     def __init__(self, engine: Engine, *, size: int, wait_seconds: float) -> None:
@@ -131,9 +131,11 @@ class Readers:
 
     def give(self, connection: Connection, *, broken: bool) -> None:
         """Takes a connection back; a broken one is closed."""
-        if broken:
-            connection.close()
-        self._kept.put(None if broken else connection)
+        try:
+            if broken:
+                connection.close()
+        finally:
+            self._kept.put(None if broken else connection)
 
     def connect(self) -> Connection:
         """A connection beside the kept ones, closed by who asked for it."""
@@ -178,10 +180,12 @@ class Reading:
                 connection.rollback()
             else:
                 _driver(connection).rollback()
-            broken = isinstance(error, exc.DBAPIError)
+            # A question that work left in its middle lives as long as its error, and with it what it saw: a transaction
+            # on the same connection would see that, too.
+            broken = error is not None
         finally:
-            self._readers.give(connection, broken=broken)
             self._turn.release()
+            self._readers.give(connection, broken=broken)
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:

@@ -371,3 +371,28 @@ def test_who_waits_for_another_process_looks_again_evenly(house: House, monkeypa
     assert len(pauses) == 20
     assert set(pauses) == {pauses[0]}
     assert pauses[0] < 0.001
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_an_error_left_half_read_is_not_what_the_next_one_sees(house: House) -> None:
+    """SQLite keeps what a question saw as long as it is open, past the end of its transaction."""
+    names = ["a.ics", "b.ics", "c.ics"]
+    for name in names[:2]:
+        house.put(name)
+    store = open_store(house.url, pool_size=1)
+    rows: list[object] = []
+
+    def half(tx: Transaction) -> None:
+        rows.append(members := tx.objects.each(house.work.id, columns=frozenset({"etag"})))
+        next(members)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.run(half, write=False)
+    house.put(names[2])
+    found = store.run(
+        lambda tx: [row.name for row in tx.objects.each(house.work.id, columns=frozenset({"etag"}))], write=False
+    )
+    rows.clear()
+    store.close()
+    assert sorted(found) == names
