@@ -12,6 +12,7 @@ from typing import Final
 
 from caldavd.auth import Expected
 from caldavd.compression import coding_of
+from caldavd.formats import wants_jcal
 from caldavd.methods.propfind import PROP, asked_of
 from caldavd.properties.webdav import http_date
 from caldavd.request import Request
@@ -63,7 +64,7 @@ def _found(store: Store, login: Expected, location: Location) -> Owned | None:
 
 
 def _event(store: Store, login: Expected, location: Location, request: Request) -> Response | None:
-    if request.body or "json" in request.environ.get("HTTP_ACCEPT", "").lower():
+    if request.body or wants_jcal(request.environ.get("HTTP_ACCEPT", "")):
         return None
     found = _found(store, login, location)
     event = found.object if found is not None else None
