@@ -65,7 +65,13 @@ def __getattr__(name: str) -> Any:
     heap.share()
     settings = load.load(load.find(None, os.environ), os.environ)
     log.configure(level=settings.logging.level, style=settings.logging.format)
-    globals()[name] = application = _with_worker(settings) if name == WITH_WORKER else build(settings)
+    if name == WITH_WORKER:
+        application = _with_worker(settings)
+    else:
+        application = build(settings)
+        # A server may fork from here on (gunicorn --preload), and no two processes may have the same connection.
+        application.store.close()
+    globals()[name] = application
     return application
 
 
