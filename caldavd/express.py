@@ -13,10 +13,10 @@ from typing import Final
 from caldavd.auth import Expected
 from caldavd.compression import coding_of
 from caldavd.formats import wants_jcal
+from caldavd.methods.get import EVENT_TYPE, event_headers
 from caldavd.methods.propfind import PROP, asked_of
-from caldavd.properties.webdav import http_date
 from caldavd.request import Request
-from caldavd.response import Response, quoted, xml
+from caldavd.response import Response, xml
 from caldavd.router import Location, Router, Space
 from caldavd.sync_tokens import ctag, token_of_owner
 from caldavd.xml.fragment import element
@@ -34,7 +34,6 @@ _CHANGES: Final = frozenset(
     """HTTP_IF HTTP_IF_MATCH HTTP_IF_NONE_MATCH HTTP_IF_MODIFIED_SINCE HTTP_IF_UNMODIFIED_SINCE
     HTTP_IF_SCHEDULE_TAG_MATCH HTTP_IF_RANGE HTTP_RANGE HTTP_PREFER HTTP_BRIEF""".split()
 )
-_TYPE: Final = "text/calendar; charset=utf-8"
 
 
 def answer(store: Store, router: Router, login: Expected, location: Location, request: Request) -> Response | None:
@@ -70,15 +69,8 @@ def _event(store: Store, login: Expected, location: Location, request: Request) 
     event = found.object if found is not None else None
     if event is None or event.has_properties:
         return None
-    headers = {
-        "ETag": quoted(event.etag),
-        "Last-Modified": http_date(event.modified),
-        "Content-Type": _TYPE,
-        "Vary": "Accept",
-    }
-    if event.schedule_tag:
-        headers["Schedule-Tag"] = quoted(event.schedule_tag)
-    if coding_of(_TYPE, len(event.body), request.environ.get("HTTP_ACCEPT_ENCODING", "")) is None:
+    headers = event_headers(event.etag, event.modified, event.schedule_tag)
+    if coding_of(EVENT_TYPE, len(event.body), request.environ.get("HTTP_ACCEPT_ENCODING", "")) is None:
         headers["Accept-Ranges"] = "bytes"
     return Response(200, headers, event.body)
 

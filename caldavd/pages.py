@@ -12,7 +12,7 @@ from caldavd.properties.registry import load_stored
 from caldavd.resources import Resource
 from caldavd.response import Response, quoted
 from caldavd.spool import spooled
-from caldavd.sync_tokens import revision_of
+from caldavd.sync_tokens import ctag, revision_of
 from caldavd.xml.names import DAV_NS
 from caldavd.xml.parse import parse, text_of
 from scheduling.ical.join import join
@@ -25,7 +25,7 @@ _BODY: Final = frozenset({"body"})
 
 def whole_calendar(context: Context, resource: Resource) -> Response:
     """All objects of a calendar in one VCALENDAR, with an ETag from the calendar's revision."""
-    etag = f"{context.store.epoch}-{resource.collection.id}-{revision_of(resource)}"
+    etag = ctag(context.store.epoch, resource.collection, revision_of(resource))
     headers = {"ETag": quoted(etag)}
     if not_modified(context, etag):
         return Response(304, headers)

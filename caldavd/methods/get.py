@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from caldavd import formats, kinds, ranges
 from caldavd.access import READ
 from caldavd.compression import coding_of
@@ -14,6 +16,8 @@ from caldavd.properties.webdav import content_type, http_date
 from caldavd.resources import Resource
 from caldavd.response import Response, quoted
 from storage.rows import ObjectRow
+
+EVENT_TYPE: Final = "text/calendar; charset=utf-8"
 
 
 def run(context: Context, resource: Resource) -> Response:
@@ -32,18 +36,28 @@ def run(context: Context, resource: Resource) -> Response:
     return _part(context, answer, resource.row)
 
 
+def event_headers(etag: str, modified: int, schedule_tag: str | None) -> dict[str, str]:
+    """What a member of a calendar is sent with; ``modified`` in epoch seconds."""
+    return _tags(etag, modified, schedule_tag) | {"Content-Type": EVENT_TYPE, "Vary": "Accept"}
+
+
+def _tags(etag: str, modified: int, schedule_tag: str | None) -> dict[str, str]:
+    headers = {"ETag": quoted(etag), "Last-Modified": http_date(modified)}
+    if schedule_tag:
+        headers["Schedule-Tag"] = quoted(schedule_tag)
+    return headers
+
+
 def whole(context: Context, resource: Resource) -> Response:
     """A member as it is stored, with its headers. Its row has to have its body."""
     row = resource.row
-    kind = "text/calendar; charset=utf-8" if resource.kind is kinds.OBJECT else content_type(resource)
-    headers = {"ETag": quoted(row.etag), "Last-Modified": http_date(row.modified), "Content-Type": kind}
-    if row.schedule_tag:
-        headers["Schedule-Tag"] = quoted(row.schedule_tag)
+    if resource.kind is kinds.OBJECT:
+        headers = event_headers(row.etag, row.modified, row.schedule_tag)
+    else:
+        headers = _tags(row.etag, row.modified, row.schedule_tag) | {"Content-Type": content_type(resource)}
     language = language_of(context, row)
     if language:
         headers["Content-Language"] = language
-    if resource.kind is kinds.OBJECT:
-        headers["Vary"] = "Accept"
     if resource.kind is kinds.FILE:
         # Files are whatever somebody stored: nothing in them runs as part of this site.
         headers["Content-Security-Policy"] = "sandbox"
@@ -53,9 +67,7 @@ def whole(context: Context, resource: Resource) -> Response:
 def _as_jcal(context: Context, row: ObjectRow) -> Response:
     """The object in JSON, with an ETag of its own (RFC 7265; RFC 9110 section 8.8.3)."""
     etag = formats.etag_of_jcal(row.etag)
-    headers = {"ETag": quoted(etag), "Last-Modified": http_date(row.modified), "Vary": "Accept"}
-    if row.schedule_tag:
-        headers["Schedule-Tag"] = quoted(row.schedule_tag)
+    headers = _tags(etag, row.modified, row.schedule_tag) | {"Vary": "Accept"}
     if not_modified(context, etag, modified=row.modified):
         return Response(304, headers)
     return Response(200, headers | {"Content-Type": formats.JCAL}, formats.to_jcal(row.body))
