@@ -538,6 +538,10 @@ class Transaction(Protocol):
     def now(self) -> int:
         """The time of this transaction, epoch seconds."""
 
+    @property
+    def write(self) -> bool:
+        """Whether it may write: what it reads then may be its own, and be taken back."""
+
     def after_commit(self, hook: Callable[[], None]) -> None: ...
 
 

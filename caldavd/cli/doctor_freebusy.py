@@ -42,10 +42,9 @@ def findings(session: Session) -> Iterator[str]:
     for calendars in _calendars(session, service):
         fresh = replace(service, index=MemoryIndex())
 
-        # In a transaction of its own: what is computed is in the index once it has ended.
-        session.read(partial(_ask, service=fresh, calendars=calendars))
-
         def look(tx: Transaction, calendars: dict[str, BusyCalendar] = calendars, fresh: FreeBusy = fresh) -> None:
+            horizon = fresh.horizon(tx.now)
+            fresh.ask(tx, {path: Whose([one]) for path, one in calendars.items()}, horizon.start, horizon.end)
             _compare(tx, fresh.index, calendars, computed)
             if settings.redis and reached:
                 _compare(tx, service.index, calendars, kept)
@@ -59,11 +58,6 @@ def findings(session: Session) -> Iterator[str]:
     elif settings.redis:
         url = without_password(settings.redis)
         yield f"Redis ({url}) does not answer, so what it keeps of free/busy was not compared."
-
-
-def _ask(tx: Transaction, service: FreeBusy, calendars: dict[str, BusyCalendar]) -> None:
-    horizon = service.horizon(tx.now)
-    service.ask(tx, {path: Whose([one]) for path, one in calendars.items()}, horizon.start, horizon.end)
 
 
 def _compare(tx: Transaction, index: FreeBusyIndex, calendars: dict[str, BusyCalendar], into: Comparison) -> None:

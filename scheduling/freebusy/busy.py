@@ -324,9 +324,11 @@ class _Question:
             if missing and id_ not in without:
                 weeks = cut(sorted(found.periods[id_]), missing)
                 fills.append(Fill(id_, self.calendars[id_].version, weeks))
-        if fills:
+        if fills and self.tx.write:
             # A revision that is rolled back comes again, for something else: only what is committed is kept.
             self.tx.after_commit(partial(self.index.fill, fills))
+        elif fills:
+            self.index.fill(fills)
 
 
 @dataclass(slots=True)

@@ -312,6 +312,18 @@ def test_what_is_read_in_a_transaction_that_fails_is_never_kept(world: World) ->
     assert [fill.calendar for fill in index.fills] == [calendar.id]
 
 
+def test_what_is_asked_twice_in_one_transaction_is_read_once(world: World) -> None:
+    calendar = world.calendars[0]
+    index = Recording(MemoryIndex())
+
+    def work(tx: Transaction) -> None:
+        for _ in range(2):
+            busy_of(tx, index, {1: Whose([world.of(tx, calendar)])}, MONDAY, MONDAY + DAY, horizon=HORIZON)
+
+    world.store.run(work, write=False)
+    assert [fill.calendar for fill in index.fills] == [calendar.id]
+
+
 def test_a_question_has_a_budget_and_says_so(world: World) -> None:
     first, second = world.calendars[:2]
     for at in range(30):
