@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from conformance import databases
 from conformance.benchmark import workloads
 from conformance.benchmark.peers import caldavd
 from conformance.benchmark.wire import Spent
@@ -146,17 +146,8 @@ def _measure(servers: Sequence[_Server], rounds: int, progress: Callable[[str, i
 def _database(server: str) -> Iterator[str]:
     """A database of a PostgreSQL server for the time of the block. Raises SQLAlchemyError."""
     name = f"caldavd_bench_{uuid4().hex[:12]}"
-    _run(server, f"CREATE DATABASE {name}")
+    databases.execute(server, f"CREATE DATABASE {name}")
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
-        _run(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _run(server: str, statement: str) -> None:
-    engine = create_engine(server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5})
-    try:
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-    finally:
-        engine.dispose()
+        databases.execute(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -9,10 +9,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, delete, text
+from sqlalchemy import create_engine, delete
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from conformance.databases import execute
 from storage.open import open_store
 from storage.sql.schema import meta, metadata
 
@@ -59,7 +60,7 @@ class Databases:
         server = make_url(os.environ.get(variable) or default)
         name = f"caldavd_test_{uuid4().hex[:12]}"
         try:
-            _run(server.render_as_string(hide_password=False), f"CREATE DATABASE {name}")
+            execute(server.render_as_string(hide_password=False), f"CREATE DATABASE {name}")
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).splitlines()[0]
             self.refused[kind] = f"{kind} does not answer at {server.host} ({variable} names another): {reason}"
@@ -84,13 +85,4 @@ class Databases:
             parsed = make_url(url)
             force = " WITH (FORCE)" if kind == "postgresql" else ""
             server = parsed.set(database="").render_as_string(hide_password=False)
-            _run(server, f"DROP DATABASE {parsed.database}{force}")
-
-
-def _run(url: str, statement: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5})
-    try:
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-    finally:
-        engine.dispose()
+            execute(server, f"DROP DATABASE {parsed.database}{force}")
