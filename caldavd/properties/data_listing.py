@@ -45,7 +45,9 @@ class DataListing:
 def data_listing(kind: Kind, asked: tuple[str, ...], *, data: bool) -> DataListing | None:
     """How members of ``kind`` are told by ``asked`` and, with ``data``, their texts; ``None``: not by this way."""
     how = listing(kind, asked, element(caldav("calendar-data"), _PLACE) if data else "")
-    if how is None or not data:
-        return None if how is None else DataListing(how.columns, how, None)
+    if how is None:
+        return None
+    if not data:
+        return DataListing(how.columns, how, None)
     before, after = how.until(_PLACE)
     return DataListing(how.columns | {"body"}, before, after.encode())

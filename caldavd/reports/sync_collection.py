@@ -48,9 +48,10 @@ def run(context: Context, resource: Resource, root: Element) -> Response:
     level = _level(context, root)
     if level == INFINITY and resource.kind is kinds.SUBSCRIBED:
         raise failed(SYNC_TRAVERSAL_SUPPORTED)
-    given = text_of(child(root, dav("sync-token")))
-    if child(root, dav("sync-token")) is None:
+    sent = child(root, dav("sync-token"))
+    if sent is None:
         raise bad_request("A sync-collection report needs a D:sync-token element (empty at first).")
+    given = text_of(sent)
     prop = child(root, dav("prop"))
     asked = asked_names(prop) if prop is not None else ()
     start = read_token(context, resource, given) if given else SyncToken(revision_of(resource), 0)
