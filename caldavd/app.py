@@ -169,14 +169,10 @@ class Application:
             return Response(301, {"Location": f"{visit.router.prefix}/", "Content-Type": "text/plain"})
         method = METHODS.get(raw.method)
         authorization = raw.environ.get("HTTP_AUTHORIZATION")
-        request = None
-        if (
-            method is not None
-            and not method.write
-            and (
-                expected := self.authenticator.expected(authorization=authorization, remote_address=seen.remote_address)
-            )
-        ):
+        request = expected = None
+        if method is not None and not method.write:
+            expected = self.authenticator.expected(authorization=authorization, remote_address=seen.remote_address)
+        if method is not None and expected is not None:
             request = visit.request(max_body=self.limits.max_body_size)
             with suppress(Unconfirmed):
                 quick = express.answer(self.store, visit.router, expected, location, request)
